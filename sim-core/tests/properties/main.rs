@@ -1,0 +1,3 @@
+//! Laws that must hold whatever the input.
+
+mod queue;
