@@ -1,5 +1,6 @@
 //! The simulation core of Windtunnel.
 
+pub mod bitset;
 pub mod engine;
 pub mod hash;
 pub mod rng;

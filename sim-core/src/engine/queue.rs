@@ -200,7 +200,7 @@ fn key(entry: Entry) -> EventKey {
 #[derive(Clone)]
 struct Slots<E> {
     slots: Vec<Slot<E>>,
-    /// The first free slot; `None` stands at the end of the list as [`Slots::NO_SLOT`].
+    /// The first free slot, or [`Slots::NO_SLOT`].
     free: u32,
     live: usize,
 }

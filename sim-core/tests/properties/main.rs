@@ -1,3 +1,4 @@
 //! Laws that must hold whatever the input.
 
+mod bitset;
 mod queue;
