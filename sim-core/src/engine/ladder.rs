@@ -161,7 +161,11 @@ impl Ladder {
                     continue;
                 }
                 (Some(run), None) => *run,
-                (None, Some(Reverse(fresh))) => *fresh,
+                (None, Some(Reverse(fresh))) if self.fresh.len() <= NEAR_MAX => *fresh,
+                (None, Some(_)) => {
+                    self.regroup();
+                    continue;
+                }
                 (Some(run), Some(Reverse(fresh))) => *run.min(fresh),
             };
             if is_live(&entry) {
@@ -199,7 +203,7 @@ impl Ladder {
         }
     }
 
-    /// The capacity of everything that can grow [entries].
+    /// The capacity of everything that can grow, in entries.
     #[cfg(test)]
     pub(super) fn storage(&self) -> usize {
         let lists = [&self.run, &self.far, &self.batch, &self.chunks.entries];
@@ -274,6 +278,17 @@ impl Ladder {
         }
     }
 
+    /// Turns the near heap, the run being used up, into a rung or into the next run.
+    #[cold]
+    fn regroup(&mut self) {
+        self.spill();
+        let fresh = self.fresh.drain().map(|Reverse(entry)| entry);
+        self.run.extend(fresh);
+        // Entries of one instant arrive in order, and the sort notices.
+        self.run.sort_unstable_by(|a, b| b.cmp(a));
+        self.spill_at = SPILL;
+    }
+
     /// Turns the near part into a rung, if it is worth it.
     ///
     /// Needed when the near part is wider than it should be. It may reach to the end of the run when
@@ -334,7 +349,7 @@ struct Rung {
     base: u64,
     /// The last instant.
     last: u64,
-    /// The width of a bucket is two to this [nanoseconds].
+    /// The width of a bucket is two to this, in nanoseconds.
     shift: u32,
     /// The first bucket that was not emptied yet.
     next: usize,
