@@ -249,18 +249,16 @@ impl<R: Read, F: Format> JobReader<R, F> {
     /// Refuses values that run over the end of a line: an open quote would swallow the rest of the
     /// file as one value.
     fn one_line(&self) -> Result<(), TraceError> {
-        let breaks = self
-            .record
-            .as_slice()
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count() as u64;
+        let bytes = self.record.as_slice();
+        let breaks = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         if breaks == 0 {
             return Ok(());
         }
+        // A quote that is open at the end of the file has taken the newline that ends the row.
+        let first = self.line + u64::from(bytes.ends_with(b"\n")) - breaks;
         let message = format!("a value runs over {} lines", breaks + 1);
         Err(TraceError::new(TraceErrorKind::Row, &self.file, message)
-            .at(self.line.saturating_sub(breaks))
+            .at(first)
             .with_hint("close the quote in this line; values can't contain line breaks"))
     }
 
