@@ -4,8 +4,10 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use windtunnel_core::rng::Seed;
 use windtunnel_core::{ArrivalError, Arrivals, Names};
 use windtunnel_traces::NativeReader;
+use windtunnel_traces::synthetic::Poisson;
 
 const ROWS: u64 = 2_000_000;
 
@@ -49,6 +51,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     timed(
         "native, 15 columns",
         NativeReader::new(wide.as_bytes(), "wide.csv")?,
+    )?;
+    timed(
+        "Poisson stream    ",
+        Poisson::new(100_000, 0.9, 10_000_000).stream(Seed(1))?,
     )?;
     Ok(())
 }

@@ -7,3 +7,4 @@ mod broken;
 mod helios;
 mod native;
 mod support;
+mod synthetic;

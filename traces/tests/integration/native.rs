@@ -7,7 +7,7 @@ use windtunnel_core::{
 };
 use windtunnel_traces::{Kinds, NativeReader, TraceErrorKind, open, write_native};
 
-use crate::support::sample;
+use crate::support::{gzip, sample};
 
 #[test]
 fn every_column_means_what_the_table_says() {
@@ -85,6 +85,24 @@ fn the_sample_survives_a_round_trip() {
     let reader = NativeReader::new(open(sample("native.csv")).unwrap(), "native.csv").unwrap();
     let jobs = reader.read_all(&mut names).unwrap().jobs;
     assert_eq!(there_and_back(&jobs, &mut names), jobs);
+}
+
+#[test]
+fn a_compressed_file_opens_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(sample("native.csv")).unwrap();
+    let plain = NativeReader::open(sample("native.csv")).unwrap();
+    let expected = plain.read_all(&mut Names::default()).unwrap();
+    let zstd = zstd::encode_all(text.as_bytes(), 0).unwrap();
+    for (name, bytes) in [("jobs.txt", gzip(&text)), ("jobs.gz", zstd)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let trace = NativeReader::open(&path).unwrap();
+        assert_eq!(trace.read_all(&mut Names::default()).unwrap(), expected);
+    }
+    let error = NativeReader::open(folder.path().join("missing.csv")).unwrap_err();
+    assert_eq!(error.kind(), TraceErrorKind::Io);
+    assert!(error.file().ends_with("missing.csv"), "{error}");
 }
 
 #[test]
