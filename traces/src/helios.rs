@@ -98,7 +98,7 @@ impl Format for Helios {
         };
         if added > 0 {
             let reason = format!(
-                "GPUs are not {tasks} equal tasks; each asks for {per_task}, {added} GPUs were added"
+                "GPUs are not {tasks} equal tasks; each asks for {per_task}, which adds {added}"
             );
             notes.repaired(*cell(GPUS).problem(reason, ""));
         }

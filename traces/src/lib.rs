@@ -20,7 +20,7 @@
 //! use windtunnel_traces::{NativeReader, WorkloadStats};
 //!
 //! let text = "\
-//! # windtunnel-jobs v1
+//! ## windtunnel-jobs v1
 //! job_id,submit_s,duration_s,gpus,tasks,tenant
 //! train-1,0,7200,8,4,vision
 //! notebook,12.5,600,0.3,1,speech

@@ -24,11 +24,11 @@ pub struct WorkloadStats {
     pub jobs: u64,
     /// Jobs that never end; they are in no sum below but `gpu_milli`.
     pub endless: u64,
-    /// GPUs asked for, summed over jobs [thousandths].
+    /// GPUs asked for, summed over jobs [GPU/1000].
     pub gpu_milli: u64,
-    /// GPUs of the largest job [thousandths].
+    /// GPUs of the largest job [GPU/1000].
     pub gpu_milli_max: u64,
-    /// GPU-time demanded [thousandths of a GPU × nanoseconds].
+    /// GPU-time demanded [GPU/1000 × ns].
     pub gpu_milli_nanos: u128,
     /// Median run time, the upper one of an even number; under `each` a task's.
     pub run_median: SimDuration,

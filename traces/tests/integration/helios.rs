@@ -34,7 +34,7 @@ fn the_quirks_are_understood() {
     );
     assert_eq!(
         trace.issues[1].what(),
-        "`9` GPUs are not 2 equal tasks; each asks for 5, 1 GPUs were added"
+        "`9` GPUs are not 2 equal tasks; each asks for 5, which adds 1"
     );
 }
 
