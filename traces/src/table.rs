@@ -1,0 +1,247 @@
+//! Header and cells of a table: columns by name in any order, cells with the name to complain by.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use csv::ByteRecord;
+use windtunnel_core::SimDuration;
+
+use crate::error::{TraceError, TraceErrorKind};
+use crate::issue::{Action, Notes, Problem, did_you_mean, shown};
+use crate::number::{self, COUNT, Finer, Fixed, NumberError, Quantity, SECONDS};
+
+/// The header row of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a> {
+    pub(crate) record: &'a ByteRecord,
+    pub(crate) file: &'a Arc<str>,
+    pub(crate) line: u64,
+}
+
+/// One row of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    record: &'a ByteRecord,
+    /// Place of the cell that ends with the `\r` of the line's end, if any.
+    carriage_return: usize,
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn new(record: &'a ByteRecord) -> Self {
+        let carriage_return = match record.as_slice().last() {
+            Some(b'\r') => record.len() - 1,
+            _ => ABSENT,
+        };
+        Self {
+            record,
+            carriage_return,
+        }
+    }
+}
+
+/// What to do about columns that a format has no meaning for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Refuse the file: a misspelt column would silently mean its default.
+    Refuse,
+    /// Ignore them: the public file has more than is needed.
+    Ignore,
+}
+
+/// Where the columns of a format are in one file.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    names: &'static [&'static str],
+    /// One entry per name: its place in the row, [`ABSENT`] if the file has no such column.
+    at: Vec<usize>,
+}
+
+const ABSENT: usize = usize::MAX;
+
+impl Columns {
+    /// Finds the columns `names`, of which the first `required` must be there.
+    ///
+    /// # Errors
+    /// A required column is missing, one occurs twice, or one is unknown and that is refused.
+    pub fn find(
+        header: &Header<'_>,
+        names: &'static [&'static str],
+        required: usize,
+        unknown: Unknown,
+    ) -> Result<Self, TraceError> {
+        let mut at = vec![ABSENT; names.len()];
+        for (place, cell) in header.record.iter().enumerate() {
+            let cell = cell.trim_ascii();
+            let Some(column) = names.iter().position(|name| name.as_bytes() == cell) else {
+                if unknown == Unknown::Refuse {
+                    return Err(header.unknown(cell, names));
+                }
+                continue;
+            };
+            if at[column] != ABSENT {
+                return Err(header
+                    .error("the column occurs twice")
+                    .column(names[column]));
+            }
+            at[column] = place;
+        }
+        if let Some(missing) = (0..required).find(|&column| at[column] == ABSENT) {
+            return Err(header
+                .error("the column is missing")
+                .column(names[missing])
+                .with_hint(format!("required: {}", names[..required].join(", "))));
+        }
+        Ok(Self { names, at })
+    }
+
+    /// The cell of `row` in the column `names[index]`; empty if the file has no such column.
+    #[inline]
+    #[must_use]
+    pub fn cell<'a>(&self, index: usize, row: &Row<'a>) -> Cell<'a> {
+        let place = self.at[index];
+        let mut bytes = row.record.get(place).unwrap_or_default();
+        if place == row.carriage_return {
+            bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        }
+        Cell {
+            name: self.names[index],
+            bytes,
+        }
+    }
+}
+
+impl Header<'_> {
+    fn error(&self, message: &str) -> TraceError {
+        TraceError::new(TraceErrorKind::Header, self.file, message).at(self.line)
+    }
+
+    fn unknown(&self, cell: &[u8], names: &'static [&'static str]) -> TraceError {
+        let text = shown(cell);
+        let hint = if self.record.len() == 1 && text.contains([';', '\t', '|']) {
+            "separate the columns by commas".to_owned()
+        } else {
+            did_you_mean(&text, names.iter().copied())
+        };
+        self.error(&format!("unknown column `{text}`"))
+            .with_hint(hint)
+    }
+}
+
+/// One cell, with the name of its column.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a> {
+    /// The column's name.
+    pub name: &'static str,
+    /// What is in it.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Cell<'a> {
+    /// Whether there is nothing in it, or no such column.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(
+        &self,
+        reason: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Box<Problem> {
+        Box::new(Problem {
+            field: Some(self.name),
+            value: shown(self.bytes),
+            reason: reason.into(),
+            hint: hint.into(),
+        })
+    }
+
+    /// The cell as text.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    #[inline]
+    pub fn text(&self) -> Result<&'a str, Box<Problem>> {
+        std::str::from_utf8(self.bytes)
+            .map_err(|_| self.problem("is not UTF-8", "save the file as UTF-8"))
+    }
+
+    /// The place of the cell's text in `known`.
+    pub(crate) fn choice(&self, known: &[&str]) -> Result<usize, Box<Problem>> {
+        let text = self.text()?.trim_ascii();
+        known.iter().position(|&name| name == text).ok_or_else(|| {
+            let hint = did_you_mean(text, known.iter().copied());
+            self.problem("is unknown", hint)
+        })
+    }
+
+    /// The cell as a length of time in seconds, rounded to the nanosecond.
+    ///
+    /// # Errors
+    /// It is no number, not finite, negative, or longer than 146 years.
+    #[inline]
+    pub fn seconds(&self, notes: &mut Notes) -> Result<SimDuration, Box<Problem>> {
+        self.number(&SECONDS, notes).map(SimDuration::from_nanos)
+    }
+
+    /// The cell as a whole number of at most a million; "8.0" is one.
+    ///
+    /// # Errors
+    /// It is no number, not whole, negative, or larger.
+    #[inline]
+    pub fn count(&self, notes: &mut Notes) -> Result<u32, Box<Problem>> {
+        let count = self.number(&COUNT, notes)?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// The cell as a number in units of the quantity.
+    #[inline]
+    pub(crate) fn number(
+        &self,
+        quantity: &Quantity,
+        notes: &mut Notes,
+    ) -> Result<u64, Box<Problem>> {
+        match number::fixed(self.bytes, quantity.decimals) {
+            Ok(Fixed { units, exact: true }) if units <= quantity.max => Ok(units),
+            other => self.unusual(other, quantity, notes),
+        }
+    }
+
+    #[cold]
+    fn unusual(
+        &self,
+        number: Result<Fixed, NumberError>,
+        quantity: &Quantity,
+        notes: &mut Notes,
+    ) -> Result<u64, Box<Problem>> {
+        let is_not = || format!("is not {}", quantity.noun);
+        let (reason, hint) = match number {
+            Ok(Fixed { units, .. }) if units > quantity.max => {
+                ("is too large".into(), quantity.too_large)
+            }
+            Ok(Fixed { units, .. }) => match quantity.finer {
+                Finer::Round => return Ok(units),
+                // What is next to nothing must not become nothing.
+                Finer::Repair if units > 0 => {
+                    let reason = "is finer than a thousandth and was rounded";
+                    notes
+                        .list
+                        .push((Action::Repaired, *self.problem(reason, "")));
+                    return Ok(units);
+                }
+                Finer::Repair => (is_not(), "the smallest is a thousandth, 0.001"),
+                Finer::Refuse => (is_not(), "it must be whole"),
+            },
+            Err(NumberError::Empty) => ("the value is missing".to_owned(), ""),
+            Err(NumberError::NotANumber) => (is_not(), "write digits and a decimal point"),
+            Err(NumberError::Infinite) => (is_not(), "it must be finite"),
+            Err(NumberError::Negative) => (is_not(), "it can't be negative"),
+            Err(NumberError::TooLong) => ("has too many digits".to_owned(), "write at most 32"),
+            Err(NumberError::TooLarge) => ("is too large".to_owned(), quantity.too_large),
+        };
+        Err(self.problem(reason, hint))
+    }
+}

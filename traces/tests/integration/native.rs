@@ -1,0 +1,230 @@
+//! The native table: every column, and back.
+
+use proptest::prelude::*;
+use windtunnel_core::{
+    Advance, Bytes, Checkpoint, ControllerId, Ending, GpuRequest, JobSpec, MilliCores, Names, Ppm,
+    SimDuration, SimTime, TaskRequest, Work,
+};
+use windtunnel_traces::{Kinds, NativeReader, TraceErrorKind, open, write_native};
+
+use crate::support::{gzip, sample};
+
+#[test]
+fn every_column_means_what_the_table_says() {
+    let mut names = Names::default();
+    let trace = NativeReader::open(sample("native.csv"))
+        .unwrap()
+        .read_all(&mut names)
+        .unwrap();
+    assert!(trace.issues.is_empty(), "{:?}", trace.issues);
+    let [train, notebook, sweep, elastic, api, cpu_only] = trace.jobs.as_slice() else {
+        panic!("six jobs, not {}", trace.jobs.len());
+    };
+
+    assert_eq!(train.name.as_deref(), Some("train-1"));
+    let group = train.request.groups[0];
+    assert_eq!(group.count, 4);
+    assert_eq!(group.request.gpus, GpuRequest::Whole(8));
+    assert_eq!(group.request.models, 0b11);
+    assert_eq!(group.request.cpu, MilliCores::cores(96));
+    assert_eq!(group.request.memory, Bytes::gib(768));
+    assert_eq!(train.request.limit, Some(SimDuration::from_hours(4)));
+    assert_eq!(train.request.estimate, Some(SimDuration::from_mins(150)));
+    assert_eq!(train.request.priority, 10);
+    assert_eq!(names.tenant_name(train.request.tenant), "vision");
+    assert_eq!(names.queue_name(train.request.queue), "large");
+    assert_eq!(names.attr(train.request.attrs, "zone"), Some("a"));
+    assert_eq!(
+        train.profile.work,
+        Work::Uniform(SimDuration::from_hours(2))
+    );
+    assert_eq!(train.profile.startup, SimDuration::from_mins(2));
+    assert_eq!(train.profile.restart, SimDuration::from_mins(1));
+    assert_eq!(train.profile.duty, Ppm(850_000));
+    assert_eq!(
+        train.profile.checkpoint,
+        Some(Checkpoint {
+            interval: SimDuration::from_mins(30),
+            cost: SimDuration::from_secs(30),
+        })
+    );
+
+    assert_eq!(notebook.name.as_deref(), Some("notebook, Ada's"));
+    assert_eq!(
+        notebook.request.groups[0].request.gpus,
+        GpuRequest::Milli(300)
+    );
+    assert_eq!(notebook.request.groups[0].request.cpu, MilliCores(1_500));
+    assert_eq!(notebook.request.advance, Advance::All);
+    assert_eq!(notebook.profile.ending, Ending::Cancelled);
+
+    assert_eq!(sweep.request.advance, Advance::Each);
+    assert_eq!(sweep.request.kind, ControllerId(1));
+    assert_eq!(sweep.request.priority, -5);
+    assert_eq!(
+        sweep.profile.restart,
+        SimDuration::from_secs(10),
+        "as startup"
+    );
+    assert_eq!(sweep.profile.ending, Ending::Fails);
+
+    assert_eq!(elastic.request.advance, Advance::Between { min: 2, max: 8 });
+    assert_eq!(elastic.profile.startup, SimDuration::ZERO);
+    assert_eq!(elastic.profile.restart, SimDuration::from_secs(45));
+
+    assert_eq!(api.profile.work, Work::Endless);
+    assert_eq!(api.request.kind, ControllerId(2));
+
+    assert_eq!(cpu_only.request.groups[0].request.gpus, GpuRequest::None);
+    assert_eq!(cpu_only.submit.as_nanos(), 7_200_000_000_001);
+}
+
+#[test]
+fn the_sample_survives_a_round_trip() {
+    let mut names = Names::default();
+    let reader = NativeReader::new(open(sample("native.csv")).unwrap(), "native.csv").unwrap();
+    let jobs = reader.read_all(&mut names).unwrap().jobs;
+    assert_eq!(there_and_back(&jobs, &mut names), jobs);
+}
+
+#[test]
+fn a_compressed_file_opens_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(sample("native.csv")).unwrap();
+    let plain = NativeReader::open(sample("native.csv")).unwrap();
+    let expected = plain.read_all(&mut Names::default()).unwrap();
+    let zstd = zstd::encode_all(text.as_bytes(), 0).unwrap();
+    for (name, bytes) in [("jobs.txt", gzip(&text)), ("jobs.gz", zstd)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let trace = NativeReader::open(&path).unwrap();
+        assert_eq!(trace.read_all(&mut Names::default()).unwrap(), expected);
+    }
+    let error = NativeReader::open(folder.path().join("missing.csv")).unwrap_err();
+    assert_eq!(error.kind(), TraceErrorKind::Io);
+    assert!(error.file().ends_with("missing.csv"), "{error}");
+}
+
+#[test]
+fn kinds_are_the_platforms() {
+    let kinds = Kinds::new(["jobset", "batch"]);
+    let text = "# windtunnel-jobs v1\nkind,job_id,submit_s,duration_s,gpus\nbatch,a,0,1,1\n";
+    let trace = NativeReader::new(text.as_bytes(), "jobs.csv")
+        .unwrap()
+        .with_kinds(kinds)
+        .read_all(&mut Names::default())
+        .unwrap();
+    assert_eq!(trace.jobs[0].request.kind, ControllerId(1));
+}
+
+#[test]
+fn what_the_table_cannot_hold_is_refused() {
+    let job = || {
+        JobSpec::new(
+            SimTime::ZERO,
+            TaskRequest::gpus(1),
+            SimDuration::from_secs(1),
+        )
+    };
+    let check = |job: JobSpec, expected: &str| {
+        let error = write_native(Vec::new(), [&job], &Names::default(), &Kinds::default());
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), TraceErrorKind::Unwritable);
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let mut two = job();
+    two.request.groups.push(two.request.groups[0]);
+    check(two, "several task groups");
+    let mut each = job().tasks(2).advance(Advance::Each);
+    each.profile.work = Work::PerTask([SimDuration::from_secs(1); 2].into());
+    check(each, "work per task");
+    check(job().named("two\nlines"), "a line break in a name");
+    check(job().kind(ControllerId(9)), "a kind without a name");
+}
+
+fn there_and_back(jobs: &[JobSpec], names: &mut Names) -> Vec<JobSpec> {
+    let mut file = Vec::new();
+    write_native(&mut file, jobs, names, &Kinds::default()).unwrap();
+    let trace = NativeReader::new(&file[..], "memory")
+        .unwrap()
+        .read_all(names)
+        .unwrap();
+    assert!(trace.issues.is_empty(), "{:?}", trace.issues);
+    trace.jobs
+}
+
+fn any_time() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..1_u64 << 62,
+        (0..100_000_u64).prop_map(|s| s * 1_000_000_000)
+    ]
+}
+
+prop_compose! {
+    fn any_job()(
+        submit in any_time(),
+        work in prop::option::of(any_time()),
+        gpus in prop_oneof![
+            Just(GpuRequest::None),
+            (1..=u16::MAX).prop_map(GpuRequest::Whole),
+            (1..1_000_u16).prop_map(GpuRequest::Milli),
+        ],
+        (cpu, memory) in (any::<u32>(), 0..=1_u64 << 59),
+        (count, advance) in (1..=1_000_000_u32, prop_oneof![
+            Just(Advance::All),
+            Just(Advance::Each),
+            (1..500_u32, 0..500_u32).prop_map(|(min, more)| Advance::Between { min, max: min + more }),
+        ]),
+        (limit, estimate) in (prop::option::of(any_time()), prop::option::of(any_time())),
+        (startup, restart) in (any_time(), any_time()),
+        checkpoint in prop::option::of((1..1_u64 << 40, any_time())),
+        (kind, priority, duty) in (0..3_u8, any::<i64>(), 0..=1_000_000_u32),
+        name in prop::option::of("[ -~é]{1,12}"),
+        ending in prop_oneof![
+            Just(Ending::Completes), Just(Ending::Fails), Just(Ending::Cancelled)
+        ],
+    ) -> JobSpec {
+        let time = SimDuration::from_nanos;
+        let request = TaskRequest { gpus, models: 0, cpu: MilliCores(cpu), memory: Bytes(memory) };
+        let mut job = JobSpec::new(SimTime::from_nanos(submit), request, SimDuration::ZERO)
+            .tasks(count)
+            .advance(advance)
+            .kind(ControllerId(kind))
+            .priority(priority)
+            .duty(Ppm(duty));
+        job.name = name.as_deref().map(Into::into);
+        job.request.limit = limit.map(time);
+        job.request.estimate = estimate.map(time);
+        let truth = &mut job.profile;
+        truth.work = work.map_or(Work::Endless, |nanos| Work::Uniform(time(nanos)));
+        truth.startup = time(startup);
+        truth.restart = time(restart);
+        truth.checkpoint = checkpoint.map(|(interval, cost)| Checkpoint {
+            interval: time(interval),
+            cost: time(cost),
+        });
+        truth.ending = ending;
+        job
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_job_survives_a_round_trip(mut jobs in prop::collection::vec(any_job(), 1..20)) {
+        jobs.sort_by_key(|job| job.submit);
+        prop_assert_eq!(there_and_back(&jobs, &mut Names::default()), jobs);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,40}", rows in "[-0-9a-z,.\"\n\r;=|]{0,200}") {
+        let names = &mut Names::default();
+        let _ = NativeReader::new(text.as_bytes(), "fuzz").and_then(|r| r.read_all(names));
+        let text = format!("# windtunnel-jobs v1\nsubmit_s,duration_s,gpus,job_id\n{rows}");
+        let read = NativeReader::new(text.as_bytes(), "fuzz").and_then(|r| r.read_all(names));
+        if let Ok(trace) = read {
+            let counts = trace.counts;
+            prop_assert_eq!(counts.rows_read, counts.jobs + counts.dropped);
+            prop_assert_eq!(counts.jobs, trace.jobs.len() as u64);
+        }
+    }
+}
