@@ -107,14 +107,13 @@ impl TaskRequest {
     }
 }
 
-/// A level of the fabric that a group must not cross. Only the node exists yet; racks and NVLink
-/// domains come with the fabric.
+/// A level of the fabric that a group must not cross.
+///
+/// No level exists yet, so this type has no value and `Option<Level>` is always `None`; NVLink
+/// domains, racks and pods come with the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Level {
-    /// All tasks of the group on one node.
-    Node,
-}
+pub enum Level {}
 
 /// Tasks of a job that ask for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -412,15 +411,15 @@ impl JobSpec {
         {
             return Err(JobError::CheckpointInterval);
         }
-        if let Advance::Between { min, max } = self.request.advance {
-            if min == 0 || max < min || groups.len() != 1 || max > MAX_TASKS {
-                return Err(JobError::ElasticRange { min, max });
-            }
+        if let Advance::Between { min, max } = self.request.advance
+            && (min == 0 || max < min || groups.len() != 1 || max > MAX_TASKS)
+        {
+            return Err(JobError::ElasticRange { min, max });
         }
-        if let Work::PerTask(each) = &self.profile.work {
-            if self.request.advance != Advance::Each || each.len() as u64 != total {
-                return Err(JobError::WorkPerTask);
-            }
+        if let Work::PerTask(each) = &self.profile.work
+            && (self.request.advance != Advance::Each || each.len() as u64 != total)
+        {
+            return Err(JobError::WorkPerTask);
         }
         Ok(())
     }

@@ -5,8 +5,10 @@
 //! same time on every platform that is compared, and differences paired by seed mean something.
 //! This is the only file that names a generator.
 
-use rand::SeedableRng;
+use std::convert::Infallible;
+
 use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng, TryRng};
 
 use crate::hash::{WordHash, finalize};
 
@@ -45,8 +47,36 @@ impl Purpose {
     }
 }
 
-/// A stream's generator. Portable: the same bits on every platform.
-pub type StreamRng = ChaCha8Rng;
+/// A stream's generator. Portable: the same bits on every platform. A clone goes on from the same
+/// point, so that forked runs draw alike.
+#[derive(Debug)]
+pub struct StreamRng(ChaCha8Rng);
+
+impl Clone for StreamRng {
+    fn clone(&self) -> Self {
+        let mut copy = ChaCha8Rng::from_seed(self.0.get_seed());
+        copy.set_stream(self.0.get_stream());
+        copy.set_word_pos(self.0.get_word_pos());
+        Self(copy)
+    }
+}
+
+impl TryRng for StreamRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(bytes);
+        Ok(())
+    }
+}
 
 /// The 256-bit seed of a stream: [`WordHash`] over (seed, purpose, domain, ordinal), stretched by
 /// adding the golden ratio and applying the finaliser of `SplitMix64` for each 64-bit word.
@@ -78,13 +108,14 @@ pub fn stream_seed(seed: Seed, purpose: Purpose, domain: u64, ordinal: u64) -> [
 /// The generator of a stream; see [`stream_seed`].
 #[must_use]
 pub fn stream(seed: Seed, purpose: Purpose, domain: u64, ordinal: u64) -> StreamRng {
-    ChaCha8Rng::from_seed(stream_seed(seed, purpose, domain, ordinal))
+    StreamRng(ChaCha8Rng::from_seed(stream_seed(
+        seed, purpose, domain, ordinal,
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn value_stability() {
@@ -98,6 +129,14 @@ mod tests {
                 6226054106188182822
             ]
         );
+    }
+
+    #[test]
+    fn a_clone_goes_on_from_the_same_point() {
+        let mut rng = stream(Seed(1), Purpose::Faults, 0, 0);
+        let _ = (rng.next_u32(), rng.next_u64());
+        let mut copy = rng.clone();
+        assert_eq!(rng.next_u64(), copy.next_u64());
     }
 
     #[test]

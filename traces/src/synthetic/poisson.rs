@@ -74,7 +74,6 @@ impl Poisson {
         let fits = gap_us * self.jobs as f64 <= 3.15e15;
         require(fits, "jobs", self.jobs, "the stream would pass a century")?;
         Ok(PoissonStream {
-            seed,
             gaps: stream(seed, Purpose::Arrivals, 0, 0),
             jobs: stream(seed, Purpose::Jobs, 0, 0),
             gap_us,
@@ -87,31 +86,14 @@ impl Poisson {
 
 /// The stream that [`Poisson`] describes: gaps in whole microseconds, run times in whole
 /// milliseconds, at least one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PoissonStream {
-    seed: Seed,
     gaps: StreamRng,
     jobs: StreamRng,
     gap_us: f64,
     run_ms: f64,
     now: SimTime,
     left: u64,
-}
-
-impl Clone for PoissonStream {
-    /// A generator can't be copied, but it can be made again and moved to the same place.
-    fn clone(&self) -> Self {
-        let again = |purpose, original: &StreamRng| {
-            let mut rng = stream(self.seed, purpose, 0, 0);
-            rng.set_word_pos(original.get_word_pos());
-            rng
-        };
-        Self {
-            gaps: again(Purpose::Arrivals, &self.gaps),
-            jobs: again(Purpose::Jobs, &self.jobs),
-            ..*self
-        }
-    }
 }
 
 impl Arrivals for PoissonStream {

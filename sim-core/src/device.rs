@@ -1,0 +1,390 @@
+//! GPUs inside one node: which are free, and who chooses among them.
+
+use crate::job::{GpuRequest, TaskRequest};
+use crate::units::MILLI_PER_GPU;
+
+/// Most GPUs a node may have.
+pub const MAX_DEVICES: usize = 16;
+
+/// A set of the GPUs of one node, as a bit mask: bit `i` is GPU `i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceSet(pub u16);
+
+impl DeviceSet {
+    /// No GPU.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set of GPU `index`.
+    #[must_use]
+    pub const fn one(index: u32) -> Self {
+        Self(1 << index)
+    }
+
+    /// Number of GPUs in the set.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Indices in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_DEVICES).filter(move |i| self.0 >> i & 1 == 1)
+    }
+}
+
+/// How the GPUs of a pool may be shared. A property of the pool, on a platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sharing {
+    /// A GPU belongs to one task at a time; a fraction is granted a whole one.
+    #[default]
+    Exclusive,
+    /// Fractions share a GPU; the grants on one never exceed a whole.
+    Fractions,
+}
+
+impl Sharing {
+    /// Thousandths granted on each device of a request: at least what was asked for.
+    #[must_use]
+    pub const fn granted_each(self, gpus: GpuRequest) -> u16 {
+        match (self, gpus) {
+            (_, GpuRequest::None) => 0,
+            (Self::Fractions, GpuRequest::Milli(milli)) => milli,
+            #[expect(clippy::cast_possible_truncation, reason = "1000")]
+            _ => MILLI_PER_GPU as u16,
+        }
+    }
+
+    /// Thousandths granted to a request over all its devices.
+    #[must_use]
+    pub const fn granted(self, gpus: GpuRequest) -> u32 {
+        gpus.devices() * self.granted_each(gpus) as u32
+    }
+}
+
+/// GPUs a task holds on its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Which devices.
+    pub devices: DeviceSet,
+    /// Thousandths of each of them.
+    pub milli_each: u16,
+}
+
+impl Grant {
+    /// Thousandths of a GPU over all devices.
+    #[must_use]
+    pub const fn milli(self) -> u32 {
+        self.devices.len() * self.milli_each as u32
+    }
+}
+
+/// What is free on one node, as somebody sees it: per GPU, CPU and memory.
+///
+/// Capacity set aside by a hold is not free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeFree {
+    /// Thousandths left on each GPU; zero beyond `devices`.
+    pub left: [u16; MAX_DEVICES],
+    /// Memory left [bytes].
+    pub memory: u64,
+    /// CPU left [thousandths of a core].
+    pub cpu: u32,
+    /// Sum of `left`.
+    pub milli: u32,
+    /// GPUs that are wholly free.
+    pub whole: u8,
+    /// GPUs the node has.
+    pub devices: u8,
+    /// Whether tasks may be placed here at all (up, not cordoned, not known to be down).
+    pub open: bool,
+}
+
+impl NodeFree {
+    /// An empty, open node.
+    #[must_use]
+    pub fn empty(devices: u8, cpu: u32, memory: u64) -> Self {
+        let mut left = [0; MAX_DEVICES];
+        left[..usize::from(devices)].fill(1_000);
+        Self {
+            left,
+            memory,
+            cpu,
+            milli: u32::from(devices) * MILLI_PER_GPU,
+            whole: devices,
+            devices,
+            open: true,
+        }
+    }
+
+    /// Tasks like `request` that would fit by their GPUs alone, ignoring CPU and memory.
+    ///
+    /// `u32::MAX` for a request without GPUs; zero on a node that is not open. Model constraints are
+    /// the pool's, not checked here.
+    #[must_use]
+    pub fn gpu_slots(&self, request: &TaskRequest, sharing: Sharing) -> u32 {
+        if !self.open {
+            return 0;
+        }
+        match request.gpus {
+            GpuRequest::None => u32::MAX,
+            GpuRequest::Whole(count) => u32::from(self.whole) / u32::from(count.max(1)),
+            GpuRequest::Milli(milli) => match sharing {
+                Sharing::Exclusive => u32::from(self.whole),
+                Sharing::Fractions => {
+                    let milli = milli.max(1);
+                    self.left[..usize::from(self.devices)]
+                        .iter()
+                        .map(|&left| u32::from(left / milli))
+                        .sum()
+                }
+            },
+        }
+    }
+
+    /// Tasks like `request` that would fit: the least over GPUs, CPU and memory.
+    #[must_use]
+    pub fn slots(&self, request: &TaskRequest, sharing: Sharing) -> u32 {
+        let mut slots = self.gpu_slots(request, sharing);
+        if let Some(by_cpu) = self.cpu.checked_div(request.cpu.0) {
+            slots = slots.min(by_cpu);
+        }
+        if let Some(by_memory) = self.memory.checked_div(request.memory.0) {
+            slots = slots.min(u32::try_from(by_memory).unwrap_or(u32::MAX));
+        }
+        slots
+    }
+
+    /// Whether one task like `request` fits; the model is the pool's to check.
+    #[must_use]
+    pub fn fits(&self, request: &TaskRequest, sharing: Sharing) -> bool {
+        self.open
+            && self.cpu >= request.cpu.0
+            && self.memory >= request.memory.0
+            && match request.gpus {
+                GpuRequest::None => true,
+                GpuRequest::Whole(count) => u16::from(self.whole) >= count,
+                GpuRequest::Milli(_) if sharing == Sharing::Exclusive => self.whole > 0,
+                GpuRequest::Milli(milli) => self.left.iter().any(|&left| left >= milli),
+            }
+    }
+
+    /// Whether every device of `devices` has `milli_each` left.
+    #[must_use]
+    pub fn has(&self, devices: DeviceSet, milli_each: u16) -> bool {
+        devices
+            .iter()
+            .all(|i| self.left[i] >= milli_each && i < usize::from(self.devices))
+    }
+
+    /// Takes a grant and the request's CPU and memory.
+    ///
+    /// # Panics
+    /// If something of it is not there: check first.
+    pub fn take(&mut self, grant: Grant, cpu: u32, memory: u64) {
+        for device in grant.devices.iter() {
+            let left = &mut self.left[device];
+            if *left == 1_000 && grant.milli_each > 0 {
+                self.whole -= 1;
+            }
+            *left = left
+                .checked_sub(grant.milli_each)
+                .expect("GPU taken beyond what is left");
+        }
+        self.milli -= grant.milli();
+        self.cpu = self
+            .cpu
+            .checked_sub(cpu)
+            .expect("CPU taken beyond what is left");
+        self.memory = self
+            .memory
+            .checked_sub(memory)
+            .expect("memory taken beyond what is left");
+    }
+
+    /// Gives back what [`take`](Self::take) took.
+    ///
+    /// # Panics
+    /// If a GPU would have more than a whole: something was given back twice.
+    pub fn give(&mut self, grant: Grant, cpu: u32, memory: u64) {
+        for device in grant.devices.iter() {
+            let left = &mut self.left[device];
+            *left += grant.milli_each;
+            assert!(
+                *left <= 1_000,
+                "GPU {device} given back twice: {left} thousandths"
+            );
+            if *left == 1_000 && grant.milli_each > 0 {
+                self.whole += 1;
+            }
+        }
+        self.milli += grant.milli();
+        self.cpu += cpu;
+        self.memory += memory;
+    }
+}
+
+/// What a chooser is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// GPUs or a part of one.
+    pub gpus: GpuRequest,
+    /// Thousandths needed on each device.
+    pub milli_each: u16,
+}
+
+/// The agent on a node said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// What was chosen is not free (any more).
+    NotFree,
+    /// The node takes no tasks: down, cordoned, gone.
+    NodeClosed,
+    /// The agent found no acceptable set of devices.
+    Devices,
+    /// The binding was not confirmed in time, because the node failed meanwhile.
+    BindFailed,
+}
+
+/// Chooses devices inside one node, after the policy chose the node: the kubelet's or slurmd's part.
+pub trait DeviceChooser: Send + ChooserClone {
+    /// Which devices serve the request.
+    ///
+    /// The result must hold exactly the devices asked for, each with enough left; the engine checks.
+    ///
+    /// # Errors
+    /// A refusal ends the task's attempt: Over(Refused).
+    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal>;
+}
+
+/// Clones a boxed chooser; implemented for every `Clone` one.
+pub trait ChooserClone {
+    /// A boxed copy.
+    fn clone_chooser(&self) -> Box<dyn DeviceChooser>;
+}
+
+impl<T: DeviceChooser + Clone + 'static> ChooserClone for T {
+    fn clone_chooser(&self) -> Box<dyn DeviceChooser> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn DeviceChooser> {
+    fn clone(&self) -> Self {
+        (**self).clone_chooser()
+    }
+}
+
+impl std::fmt::Debug for dyn DeviceChooser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceChooser")
+    }
+}
+
+/// `count-only`: what a countable resource gives. Whole GPUs: the lowest-index free ones; a fraction:
+/// the device with least left that still fits, then the lowest index.
+///
+/// ```
+/// use windtunnel_core::{CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, GpuRequest, NodeFree};
+/// let mut node = NodeFree::empty(4, 0, 0);
+/// node.take(Grant { devices: DeviceSet::one(2), milli_each: 400 }, 0, 0);
+/// let whole = DeviceRequest { gpus: GpuRequest::Whole(3), milli_each: 1000 };
+/// assert_eq!(CountOnly.choose(&node, whole), Ok(DeviceSet(0b1011)));
+/// let half = DeviceRequest { gpus: GpuRequest::Milli(500), milli_each: 500 };
+/// assert_eq!(CountOnly.choose(&node, half), Ok(DeviceSet::one(2)), "tightest fit");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountOnly;
+
+impl DeviceChooser for CountOnly {
+    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal> {
+        count_only(node, want).ok_or(Refusal::Devices)
+    }
+}
+
+/// The rule of [`CountOnly`].
+pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceSet> {
+    let devices = usize::from(node.devices);
+    if want.gpus == GpuRequest::None {
+        return Some(DeviceSet::EMPTY);
+    }
+    if u32::from(want.milli_each) < MILLI_PER_GPU {
+        let tightest = (0..devices)
+            .filter(|&i| node.left[i] >= want.milli_each)
+            .min_by_key(|&i| (node.left[i], i))?;
+        return Some(DeviceSet(1 << tightest));
+    }
+    let mut needed = want.gpus.devices();
+    let mut set = 0;
+    for i in 0..devices {
+        if needed == 0 {
+            break;
+        }
+        if u32::from(node.left[i]) == MILLI_PER_GPU {
+            set |= 1 << i;
+            needed -= 1;
+        }
+    }
+    (needed == 0).then_some(DeviceSet(set))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_take_the_least_over_resources() {
+        let node = NodeFree::empty(8, 16_000, 64);
+        let request = TaskRequest::gpus(2).with_cores(5);
+        assert_eq!(node.slots(&request, Sharing::Exclusive), 3);
+        assert_eq!(node.gpu_slots(&request, Sharing::Exclusive), 4);
+    }
+
+    #[test]
+    fn a_fraction_never_spans_devices() {
+        let mut node = NodeFree::empty(2, 0, 0);
+        for device in 0..2 {
+            node.take(
+                Grant {
+                    devices: DeviceSet::one(device),
+                    milli_each: 600,
+                },
+                0,
+                0,
+            );
+        }
+        let half = TaskRequest::gpu_milli(500);
+        assert!(
+            !node.fits(&half, Sharing::Fractions),
+            "800 free in sum, 400 on each"
+        );
+        assert_eq!(
+            node.slots(&TaskRequest::gpu_milli(200), Sharing::Fractions),
+            4
+        );
+    }
+
+    #[test]
+    fn taking_and_giving_are_inverse() {
+        let fresh = NodeFree::empty(4, 8_000, 100);
+        let mut node = fresh;
+        let grant = Grant {
+            devices: DeviceSet(0b0110),
+            milli_each: 1_000,
+        };
+        node.take(grant, 3_000, 40);
+        assert_eq!(
+            (node.whole, node.milli, node.cpu, node.memory),
+            (2, 2_000, 5_000, 60)
+        );
+        node.give(grant, 3_000, 40);
+        assert_eq!(node, fresh);
+    }
+}

@@ -1,0 +1,257 @@
+//! The books: a level and a running sum per pool and bucket.
+//!
+//! A level [milli-GPU·ppm] changes only at instants; its sum is brought forward lazily, when the
+//! level changes. Cost: O(levels that change) per instant.
+
+use super::bucket::{BUCKETS, Bucket};
+use crate::device::Grant;
+use crate::ids::PoolId;
+use crate::live::Mode;
+use crate::reason::{REASONS, Reason};
+use crate::speed::Slices;
+use crate::time::{SimDuration, SimTime};
+use crate::units::PPM;
+use crate::world::cluster::Pool;
+
+/// A level and its integral over time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gauge {
+    level: u64,
+    since: SimTime,
+    sum: u128,
+}
+
+impl Gauge {
+    pub(crate) fn flush(&mut self, now: SimTime) {
+        if self.since != now {
+            let length = now.since(self.since).as_nanos();
+            self.sum += u128::from(self.level) * u128::from(length);
+            self.since = now;
+        }
+    }
+
+    pub(crate) fn set(&mut self, level: u64, now: SimTime) {
+        if self.level != level {
+            self.flush(now);
+            self.level = level;
+        }
+    }
+
+    fn raise(&mut self, by: u64, now: SimTime) {
+        if by != 0 {
+            self.flush(now);
+            self.level += by;
+        }
+    }
+
+    fn lower(&mut self, by: u64, now: SimTime) {
+        if by != 0 {
+            self.flush(now);
+            self.level = self
+                .level
+                .checked_sub(by)
+                .expect("a ledger level below zero");
+        }
+    }
+
+    /// The integral as of the last flush.
+    pub(crate) fn sum(&self) -> u128 {
+        self.sum
+    }
+}
+
+/// The books of one pool.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolBook {
+    /// Per bucket; `idle.held` is kept per reason instead.
+    pub(crate) buckets: [Gauge; BUCKETS],
+    /// `idle.held` per reason: by holds and by decisions.
+    pub(crate) held: [Gauge; REASONS],
+    /// `idle.held` per reason, by reserved tasks.
+    reserved: [u64; REASONS],
+    /// Nodes that are paid.
+    pub(crate) nodes: Gauge,
+    /// Rented time as it is billed, beyond what was exactly used [node-ns].
+    pub(crate) billed_extra: u128,
+}
+
+/// Free capacity charged to pending demand, for one pool [milli-GPU].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    pub(crate) held: [u64; REASONS],
+    pub(crate) stranded: u64,
+    pub(crate) fragmented: u64,
+    pub(crate) insufficient: u64,
+}
+
+/// What a task's GPUs do: what to book them under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) grant: Grant,
+    /// GPUs asked for [milli].
+    pub(crate) requested: u32,
+    pub(crate) mode: Mode,
+    pub(crate) slices: Slices,
+}
+
+/// Whether an entry is put on the books or taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    On,
+    Off,
+}
+
+/// Engine state: a fork continues it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    pub(crate) on: bool,
+    /// Whether reserved tasks came or went since the idle levels were set.
+    pub(crate) reserved_changed: bool,
+    pub(crate) pools: Vec<PoolBook>,
+}
+
+impl Ledger {
+    pub(crate) fn new(pools: usize, on: bool) -> Self {
+        let book = PoolBook {
+            buckets: [Gauge::default(); BUCKETS],
+            held: [Gauge::default(); REASONS],
+            reserved: [0; REASONS],
+            nodes: Gauge::default(),
+            billed_extra: 0,
+        };
+        Self {
+            on,
+            reserved_changed: false,
+            pools: vec![book; pools],
+        }
+    }
+
+    /// A task's GPUs are booked from now on, or no longer.
+    pub(crate) fn book_task(&mut self, pool: PoolId, entry: Entry, change: Change, now: SimTime) {
+        let Entry {
+            grant,
+            requested,
+            mode,
+            slices,
+        } = entry;
+        let lower = change == Change::Off;
+        if mode == Mode::None || !self.on {
+            return;
+        }
+        let book = &mut self.pools[pool.index()];
+        let mut shift = |bucket: Bucket, milli: u32, ppm: u32| {
+            let amount = u64::from(milli) * u64::from(ppm);
+            let gauge = &mut book.buckets[bucket.index()];
+            if lower {
+                gauge.lower(amount, now)
+            } else {
+                gauge.raise(amount, now)
+            }
+        };
+        shift(Bucket::AllocatedRounding, grant.milli() - requested, PPM);
+        match mode {
+            Mode::None => {}
+            Mode::Startup => shift(Bucket::AllocatedStartup, requested, PPM),
+            Mode::Waiting => shift(Bucket::AllocatedWaiting, requested, PPM),
+            Mode::Advancing => {
+                shift(Bucket::AllocatedUseful, requested, slices.useful);
+                if slices != Slices::USEFUL {
+                    shift(Bucket::AllocatedStalled, requested, slices.stalled);
+                    shift(
+                        Bucket::AllocatedInterference,
+                        requested,
+                        slices.interference,
+                    );
+                    shift(Bucket::AllocatedUnderused, requested, slices.underused);
+                    shift(Bucket::AllocatedLost, requested, slices.lost);
+                }
+            }
+            Mode::Held => {
+                self.reserved_changed = true;
+                let reserved = &mut book.reserved[Reason::Latency.index()];
+                *reserved = if lower {
+                    *reserved - u64::from(requested)
+                } else {
+                    *reserved + u64::from(requested)
+                };
+            }
+        }
+    }
+
+    /// Useful time that turns out to have been for nothing.
+    pub(crate) fn lose(&mut self, pool: PoolId, amount: u128, now: SimTime) {
+        if !self.on {
+            return;
+        }
+        let book = &mut self.pools[pool.index()];
+        for bucket in [Bucket::AllocatedUseful, Bucket::AllocatedLost] {
+            book.buckets[bucket.index()].flush(now);
+        }
+        let useful = &mut book.buckets[Bucket::AllocatedUseful.index()].sum;
+        *useful = useful
+            .checked_sub(amount)
+            .expect("more lost than was ever useful");
+        book.buckets[Bucket::AllocatedLost.index()].sum += amount;
+    }
+
+    /// Sets what a pool's free, down and provisioning capacity is booked under from now on.
+    pub(crate) fn set_idle(&mut self, pool: PoolId, state: &Pool, charge: &Charge, now: SimTime) {
+        let book = &mut self.pools[pool.index()];
+        let totals = &state.totals;
+        let ppm = |milli: u64| milli * u64::from(PPM);
+        book.nodes.set(totals.paid_nodes, now);
+        let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
+        for reason in Reason::ALL {
+            let at = reason.index();
+            charged += charge.held[at];
+            let held = totals.held[at] + charge.held[at] + book.reserved[at];
+            book.held[at].set(ppm(held), now);
+        }
+        let free = totals
+            .free
+            .checked_sub(charged)
+            .expect("more charged than was free");
+        for (bucket, milli) in [
+            (Bucket::Provisioning, totals.provisioning),
+            (Bucket::Down, totals.down),
+            (Bucket::IdleNoDemand, free),
+            (Bucket::IdleInsufficient, charge.insufficient),
+            (Bucket::IdleFragmented, charge.fragmented),
+            (Bucket::IdleStranded, charge.stranded),
+        ] {
+            book.buckets[bucket.index()].set(ppm(milli), now);
+        }
+    }
+
+    /// A rented node's payment ended after `used`: books what is billed beyond it.
+    pub(crate) fn bill_extra(&mut self, pool: PoolId, used: SimDuration, price: &crate::Price) {
+        let granularity = u128::from(price.granularity.as_nanos()).max(1);
+        let used = u128::from(used.as_nanos());
+        let billed = used
+            .max(u128::from(price.minimum.as_nanos()))
+            .div_ceil(granularity)
+            * granularity;
+        self.pools[pool.index()].billed_extra += billed - used;
+    }
+
+    /// Brings every sum forward to the end of the run.
+    pub(crate) fn close(&mut self, now: SimTime) {
+        for book in &mut self.pools {
+            book.nodes.flush(now);
+            book.buckets
+                .iter_mut()
+                .chain(&mut book.held)
+                .for_each(|gauge| gauge.flush(now));
+        }
+    }
+}
+
+impl PoolBook {
+    /// GPU time booked under a bucket so far [milli-GPU·ppm·ns].
+    pub(crate) fn total(&self, bucket: Bucket) -> u128 {
+        match bucket {
+            Bucket::IdleHeld => self.held.iter().map(Gauge::sum).sum(),
+            _ => self.buckets[bucket.index()].sum(),
+        }
+    }
+}

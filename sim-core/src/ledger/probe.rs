@@ -1,0 +1,155 @@
+//! The engine's own probe: whether a unit shape fits, on truth, whatever any policy thinks.
+
+use super::waits::{Status, Waits};
+use crate::ids::{DemandId, NodeId, PoolSet};
+use crate::space::{Space, slots_on};
+use crate::world::World;
+use crate::world::occupy::assume;
+
+impl Waits {
+    /// Brings the status of every active shape up to date.
+    ///
+    /// Cost: nothing while nothing waits; otherwise one test per active task shape per touched node.
+    pub(crate) fn probe(&mut self, world: &mut World) {
+        let changed = std::mem::take(&mut world.cluster.capacity_changed);
+        if !changed && !self.has_fresh() {
+            return;
+        }
+        let fresh = self.take_fresh();
+        if self.is_idle() {
+            return;
+        }
+        world.sync_space();
+        let probed = if changed {
+            self.active().to_vec()
+        } else {
+            fresh
+        };
+        for demand in probed {
+            let status = status_of(world, demand);
+            self.set_status(world.now, demand, status);
+        }
+    }
+}
+
+/// What the truth says of a unit shape.
+pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
+    let entry = world.demands.get(demand);
+    if !entry.can_ever {
+        return Status::Never;
+    }
+    let (accepted, milli) = (entry.accepted, entry.milli);
+    if fits(world, demand, false) {
+        return Status::Startable;
+    }
+    if fits(world, demand, true) {
+        return Status::Stranded;
+    }
+    let free: u64 = accepted
+        .iter()
+        .map(|pool| world.cluster.pools[pool.index()].totals.free)
+        .sum();
+    if milli <= free {
+        Status::Fragmented
+    } else {
+        Status::Insufficient
+    }
+}
+
+/// Whether one unit fits now, in truth; `gpus_only` ignores CPU and memory.
+fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
+    let entry = world.demands.get(demand);
+    let accepted = entry.accepted;
+    if let [(shape, count)] = entry.key.needs[..] {
+        let request = *world.shapes.request(shape);
+        let space = world.space.get_mut();
+        let mut slots = if gpus_only {
+            space.gpu_slots(shape, &request, accepted)
+        } else {
+            space.slots(shape, &request, accepted)
+        };
+        for &node in &world.cluster.diverged {
+            let state = world.cluster.node(node);
+            if !accepted.contains(state.pool) {
+                continue;
+            }
+            let pick = |(all, gpu): (u16, u16)| u64::from(if gpus_only { gpu } else { all });
+            slots -= pick(space.slots_of(node, &request)).min(slots);
+            if !state.failed {
+                // Switched off but paid: free in truth.
+                let sharing = space.sharing(node);
+                let mut free = state.free;
+                free.open = true;
+                slots += pick(slots_on(&free, &request, sharing));
+            }
+        }
+        return slots >= u64::from(count);
+    }
+    fits_greedily(world, demand, accepted, gpus_only)
+}
+
+/// Groups greedily in order, each task on the lowest node where it fits.
+fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_only: bool) -> bool {
+    let needs = world.demands.get(demand).key.needs.clone();
+    let space = world.space.get_mut();
+    let mark = space.mark();
+    let mut all = true;
+    for (shape, count) in needs {
+        let mut request = *world.shapes.request(shape);
+        if gpus_only {
+            request.cpu.0 = 0;
+            request.memory.0 = 0;
+        }
+        let mut left = count;
+        for pool in accepted.iter() {
+            let info = space.pools[pool.index()];
+            if !info.accepts(&request) {
+                continue;
+            }
+            for node in (info.first..info.end).map(NodeId) {
+                if left == 0 {
+                    break;
+                }
+                let state = world.cluster.node(node);
+                left -= fill(space, node, &request, left, state.stage, state.failed);
+            }
+        }
+        if left > 0 {
+            all = false;
+            break;
+        }
+    }
+    space.undo_to(mark);
+    all
+}
+
+/// Puts up to `wanted` tasks on a node of the space; returns how many fitted.
+fn fill(
+    space: &mut Space,
+    node: NodeId,
+    request: &crate::TaskRequest,
+    wanted: u32,
+    stage: crate::Stage,
+    failed: bool,
+) -> u32 {
+    let sharing = space.sharing(node);
+    let mut free = *space.node(node);
+    if stage == crate::Stage::Off {
+        free.open = true;
+    }
+    if failed {
+        return 0;
+    }
+    let mut placed = 0;
+    while placed < wanted && free.fits(request, sharing) {
+        let Some(grant) = assume(&free, request, sharing) else {
+            break;
+        };
+        free.take(grant, request.cpu.0, request.memory.0);
+        placed += 1;
+    }
+    if placed > 0 {
+        space.change(node, free);
+    }
+    placed
+}

@@ -1,0 +1,473 @@
+//! Why jobs wait, and how much they demand meanwhile.
+//!
+//! A job that waits is in a *lane*: one per (unit shape, source of its reason). A lane keeps one
+//! counter per reason and a job a snapshot of them, so a change of reason costs O(lanes) whatever the
+//! number of jobs, and a job O(reasons) when it joins and leaves.
+//!
+//! Demand is summed per (accepted pools, status, reason); sums commute, so order cannot matter.
+
+use smallvec::SmallVec;
+
+use super::book::Charge;
+use crate::decision::Keeps;
+use crate::hash::LookupMap;
+use crate::ids::{DemandId, PoolSet, QueueId};
+use crate::live::Job;
+use crate::reason::{REASONS, Reason};
+use crate::task::TaskState;
+use crate::time::SimTime;
+use crate::world::World;
+
+/// What the probe says of a unit shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Status {
+    /// A unit fits now.
+    Startable,
+    /// It would fit with CPU and memory ignored.
+    Stranded,
+    /// Enough GPUs are free in sum.
+    Fragmented,
+    /// They are not.
+    #[default]
+    Insufficient,
+    /// It is larger than the supply.
+    Never,
+}
+
+/// Where a job's reason comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// Its shape's, else its queue's, else the probe's.
+    Queue(QueueId),
+    /// The probe's.
+    Probe,
+    /// Its own.
+    Fixed(Reason),
+}
+
+#[derive(Clone, Debug)]
+struct Lane {
+    /// What its jobs wait for; `None` if only for latency.
+    demand: Option<DemandId>,
+    source: Source,
+    jobs: u32,
+    milli: u64,
+    why: Reason,
+    since: SimTime,
+    total: [u64; REASONS],
+    /// Where its demand is summed now: set and column.
+    column: Option<(u32, Column)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Startable(Reason),
+    Stranded,
+    Fragmented,
+    Insufficient,
+}
+
+/// What is known of a unit shape while somebody waits for it.
+#[derive(Clone, Debug, Default)]
+struct DemandState {
+    status: Status,
+    /// What the policy says of the shape.
+    said: Option<Reason>,
+    lanes: SmallVec<[u32; 2]>,
+    jobs: u32,
+    /// Its place among the active ones.
+    active: Option<u32>,
+    set: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct QueueState {
+    said: Option<Reason>,
+    lanes: Vec<u32>,
+}
+
+/// Demand of the units that accept the same pools [milli-GPU].
+#[derive(Clone, Debug)]
+struct SetSums {
+    pools: PoolSet,
+    by: Charge,
+}
+
+/// All that waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits {
+    lanes: Vec<Lane>,
+    index: LookupMap<(Option<DemandId>, Source), u32>,
+    demands: Vec<DemandState>,
+    queues: Vec<QueueState>,
+    /// Unit shapes for which somebody waits.
+    active: Vec<DemandId>,
+    /// Active shapes whose status is not known yet.
+    fresh: Vec<DemandId>,
+    sets: Vec<SetSums>,
+    /// Sets by (number of pools, their ids).
+    set_order: Vec<u32>,
+    pub(crate) changed: bool,
+}
+
+impl Waits {
+    /// Whether anybody demands anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    pub(crate) fn active(&self) -> &[DemandId] {
+        &self.active
+    }
+
+    /// Shapes to probe for the first time since they became active.
+    pub(crate) fn take_fresh(&mut self) -> Vec<DemandId> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Puts a job where its state says: into the lane of what it waits for, or out of any.
+    pub(crate) fn refresh(&mut self, world: &mut World, slot: u32) {
+        let job = world.jobs.slot(slot);
+        let place = if job.is_queued() {
+            Some(source_of(job))
+        } else {
+            None
+        };
+        let Some(source) = place else {
+            self.leave(world.now, world.jobs.slot_mut(slot));
+            return;
+        };
+        let (demand, milli) = match world.unmet(slot) {
+            Some((demand, milli)) if source != Source::Fixed(Reason::User) => (Some(demand), milli),
+            _ => (None, 0),
+        };
+        let source = match (demand, source) {
+            (None, Source::Queue(_) | Source::Probe) => Source::Fixed(Reason::Latency),
+            _ => source,
+        };
+        let lane = self.lane(world, demand, source);
+        let job = world.jobs.slot_mut(slot);
+        if job.wait.lane == Some(lane) {
+            let before = std::mem::replace(&mut job.wait.demand, milli);
+            if before != milli {
+                self.lanes[lane as usize].milli -= before;
+                self.lanes[lane as usize].milli += milli;
+                self.resum(lane, before, milli);
+            }
+            return;
+        }
+        self.leave(world.now, job);
+        self.join(world.now, job, lane, milli);
+    }
+
+    fn join(&mut self, now: SimTime, job: &mut Job, lane: u32, milli: u64) {
+        let entry = &mut self.lanes[lane as usize];
+        entry.flush(now);
+        entry.jobs += 1;
+        entry.milli += milli;
+        job.wait.snapshot = entry.total;
+        job.wait.lane = Some(lane);
+        job.wait.demand = milli;
+        if let Some(demand) = entry.demand {
+            let state = &mut self.demands[demand.index()];
+            state.jobs += 1;
+            if state.active.is_none() {
+                state.active = Some(u32::try_from(self.active.len()).expect("few shapes"));
+                self.active.push(demand);
+                self.fresh.push(demand);
+            }
+        }
+        self.resum(lane, 0, milli);
+    }
+
+    /// The end of the run, for a job that still waits: its time is booked.
+    pub(crate) fn close(&mut self, now: SimTime, job: &mut Job) {
+        self.leave(now, job);
+    }
+
+    fn leave(&mut self, now: SimTime, job: &mut Job) {
+        let Some(lane) = job.wait.lane.take() else {
+            return;
+        };
+        let milli = std::mem::take(&mut job.wait.demand);
+        let entry = &mut self.lanes[lane as usize];
+        entry.flush(now);
+        entry.jobs -= 1;
+        entry.milli -= milli;
+        for reason in 0..REASONS {
+            job.wait.waited[reason] += entry.total[reason] - job.wait.snapshot[reason];
+        }
+        let demand = entry.demand;
+        self.resum(lane, milli, 0);
+        let Some(demand) = demand else { return };
+        let state = &mut self.demands[demand.index()];
+        state.jobs -= 1;
+        if state.jobs == 0 {
+            let place = state
+                .active
+                .take()
+                .expect("a shape somebody waits for is active");
+            self.active.swap_remove(place as usize);
+            if let Some(moved) = self.active.get(place as usize) {
+                self.demands[moved.index()].active = Some(place);
+            }
+        }
+    }
+
+    /// The lane of (shape, source), new or known.
+    fn lane(&mut self, world: &World, demand: Option<DemandId>, source: Source) -> u32 {
+        if let Some(&lane) = self.index.get(&(demand, source)) {
+            return lane;
+        }
+        let lane = u32::try_from(self.lanes.len()).expect("fewer than 2^32 lanes");
+        self.index.insert((demand, source), lane);
+        self.lanes.push(Lane {
+            demand,
+            source,
+            jobs: 0,
+            milli: 0,
+            why: Reason::Latency,
+            since: world.now,
+            total: [0; REASONS],
+            column: None,
+        });
+        if let Some(demand) = demand {
+            if self.demands.len() <= demand.index() {
+                self.demands
+                    .resize_with(demand.index() + 1, DemandState::default);
+            }
+            let entry = world.demands.get(demand);
+            if !entry.can_ever {
+                self.demands[demand.index()].status = Status::Never;
+            }
+            if self.demands[demand.index()].lanes.is_empty() {
+                self.demands[demand.index()].set = self.set(entry.accepted);
+            }
+            self.demands[demand.index()].lanes.push(lane);
+        }
+        if let Source::Queue(queue) = source {
+            self.queue(queue).lanes.push(lane);
+        }
+        self.reconsider(lane, world.now);
+        lane
+    }
+
+    fn queue(&mut self, queue: QueueId) -> &mut QueueState {
+        if self.queues.len() <= queue.index() {
+            self.queues
+                .resize_with(queue.index() + 1, QueueState::default);
+        }
+        &mut self.queues[queue.index()]
+    }
+
+    fn set(&mut self, pools: PoolSet) -> u32 {
+        if let Some(known) = self.sets.iter().position(|set| set.pools == pools) {
+            return u32::try_from(known).expect("few sets");
+        }
+        let id = u32::try_from(self.sets.len()).expect("few sets");
+        self.sets.push(SetSums {
+            pools,
+            by: Charge::default(),
+        });
+        self.set_order.push(id);
+        let sets = &self.sets;
+        self.set_order.sort_by_cached_key(|id| {
+            let pools = sets[*id as usize].pools;
+            (pools.len(), pools.iter().collect::<Vec<_>>())
+        });
+        id
+    }
+
+    /// What the policy says of a shape; `true` if that is new.
+    pub(crate) fn say_shape(&mut self, world: &World, demand: DemandId, why: Reason) -> bool {
+        if self.demands.len() <= demand.index() {
+            self.demands
+                .resize_with(demand.index() + 1, DemandState::default);
+        }
+        let state = &mut self.demands[demand.index()];
+        if state.said == Some(why) {
+            return false;
+        }
+        state.said = Some(why);
+        for lane in self.demands[demand.index()].lanes.clone() {
+            self.reconsider(lane, world.now);
+        }
+        true
+    }
+
+    /// What the policy says of a queue.
+    pub(crate) fn say_queue(&mut self, now: SimTime, queue: QueueId, why: Reason) {
+        let state = self.queue(queue);
+        if state.said == Some(why) {
+            return;
+        }
+        state.said = Some(why);
+        for place in 0..self.queues[queue.index()].lanes.len() {
+            self.reconsider(self.queues[queue.index()].lanes[place], now);
+        }
+    }
+
+    /// What the probe says of a shape.
+    pub(crate) fn set_status(&mut self, now: SimTime, demand: DemandId, status: Status) {
+        let state = &mut self.demands[demand.index()];
+        if state.status == status || state.status == Status::Never {
+            return;
+        }
+        state.status = status;
+        for place in 0..self.demands[demand.index()].lanes.len() {
+            self.reconsider(self.demands[demand.index()].lanes[place], now);
+        }
+    }
+
+    /// Works out a lane's reason and where its demand is summed.
+    fn reconsider(&mut self, lane: u32, now: SimTime) {
+        let entry = &self.lanes[lane as usize];
+        let state = entry.demand.map(|demand| &self.demands[demand.index()]);
+        let status = state.map_or(Status::Startable, |state| state.status);
+        let said = match entry.source {
+            Source::Fixed(reason) => reason,
+            Source::Probe => Reason::DoesNotFit,
+            Source::Queue(queue) => {
+                let shape = state.and_then(|state| state.said);
+                shape
+                    .filter(|why| *why != Reason::DoesNotFit)
+                    .or_else(|| self.queues.get(queue.index()).and_then(|queue| queue.said))
+                    .unwrap_or(Reason::DoesNotFit)
+            }
+        };
+        let why = match (said, status) {
+            (Reason::User, _) => Reason::User,
+            (_, Status::Never) => Reason::NeverFits,
+            (Reason::DoesNotFit, Status::Startable) => Reason::Latency,
+            (Reason::DoesNotFit, Status::Stranded) => Reason::Stranded,
+            (Reason::DoesNotFit, Status::Fragmented) => Reason::Fragmented,
+            (Reason::DoesNotFit, Status::Insufficient) => Reason::Insufficient,
+            (said, _) => said,
+        };
+        let column = state.and_then(|state| {
+            let column = match state.status {
+                Status::Startable => Column::Startable(why),
+                Status::Stranded => Column::Stranded,
+                Status::Fragmented => Column::Fragmented,
+                Status::Insufficient => Column::Insufficient,
+                Status::Never => return None,
+            };
+            Some((state.set, column))
+        });
+        let entry = &mut self.lanes[lane as usize];
+        if entry.why != why {
+            entry.flush(now);
+            entry.why = why;
+        }
+        if entry.column != column {
+            let milli = entry.milli;
+            self.resum(lane, milli, 0);
+            self.lanes[lane as usize].column = column;
+            self.resum(lane, 0, milli);
+        }
+    }
+
+    /// The demand of a lane changed by so much.
+    fn resum(&mut self, lane: u32, before: u64, after: u64) {
+        let Some((set, column)) = self.lanes[lane as usize].column else {
+            return;
+        };
+        if before == after {
+            return;
+        }
+        let by = &mut self.sets[set as usize].by;
+        let sum = match column {
+            Column::Startable(why) => &mut by.held[why.index()],
+            Column::Stranded => &mut by.stranded,
+            Column::Fragmented => &mut by.fragmented,
+            Column::Insufficient => &mut by.insufficient,
+        };
+        *sum = *sum - before + after;
+        self.changed = true;
+    }
+
+    /// Charges free capacity to the demand that could not use it; `free` is what each pool has left.
+    ///
+    /// Statuses in order; within one, sets that accept fewest pools first, then their ids; within a
+    /// set pools ascending, then reasons in order. No demand is charged twice.
+    pub(crate) fn charge(&self, free: &mut [u64], charges: &mut [Charge]) {
+        charges.fill(Charge::default());
+        if self.is_idle() {
+            return;
+        }
+        let sets = || self.set_order.iter().map(|id| &self.sets[*id as usize]);
+        let take = |free: &mut u64, demand: &mut u64| {
+            let taken = (*free).min(*demand);
+            *free -= taken;
+            *demand -= taken;
+            taken
+        };
+        for set in sets() {
+            let mut demand = set.by.held;
+            for pool in set.pools.iter() {
+                let place = pool.index();
+                let held = &mut charges[place].held;
+                for (held, demand) in held.iter_mut().zip(&mut demand) {
+                    if *demand > 0 {
+                        *held += take(&mut free[place], demand);
+                    }
+                }
+            }
+        }
+        type Pick = (fn(&Charge) -> u64, fn(&mut Charge) -> &mut u64);
+        const PICKS: [Pick; 3] = [
+            (|c| c.stranded, |c| &mut c.stranded),
+            (|c| c.fragmented, |c| &mut c.fragmented),
+            (|c| c.insufficient, |c| &mut c.insufficient),
+        ];
+        for (read, write) in PICKS {
+            for set in sets() {
+                let mut demand = read(&set.by);
+                for pool in set.pools.iter() {
+                    if demand == 0 {
+                        break;
+                    }
+                    let place = pool.index();
+                    *write(&mut charges[place]) += take(&mut free[place], &mut demand);
+                }
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn flush(&mut self, now: SimTime) {
+        if self.since != now {
+            self.total[self.why.index()] += now.since(self.since).as_nanos();
+            self.since = now;
+        }
+    }
+}
+
+/// Where the reason of a waiting job comes from.
+fn source_of(job: &Job) -> Source {
+    if let Some(why) = job.withheld {
+        return Source::Fixed(why);
+    }
+    if job.in_state(TaskState::Pending) == 0 {
+        let gate = job.tasks.iter().find(|task| task.state == TaskState::Gated);
+        if let Some(task) = gate {
+            return Source::Fixed(task.gate.why.unwrap_or(Reason::Gate));
+        }
+        let suspended = |task: &&crate::live::Task| {
+            task.state == TaskState::Suspended && task.keeps != Keeps::Everything
+        };
+        if job.tasks.iter().any(|task| suspended(&task)) && job.own.is_none() {
+            return Source::Fixed(Reason::Suspended);
+        }
+    }
+    match job.own {
+        Some(Reason::DoesNotFit) => Source::Probe,
+        Some(why) => Source::Fixed(why),
+        None => Source::Queue(job.spec.request.queue),
+    }
+}

@@ -1,0 +1,486 @@
+//! Live jobs: what the engine keeps of a job between its submission and the last news of its end.
+
+use smallvec::SmallVec;
+
+use crate::decision::Keeps;
+use crate::device::Grant;
+use crate::engine::EventHandle;
+use crate::ids::{
+    DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, SchedulerId, ShapeId, TaskRef,
+};
+use crate::job::{Advance, JobSpec};
+use crate::reason::{REASONS, Reason};
+use crate::speed::Slices;
+use crate::task::{Outcome, TaskEnd, TaskState};
+use crate::time::SimTime;
+
+/// "No slot" in intrusive lists.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// What a task's GPUs are booked under in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Holds nothing, or its node is down: the node books it.
+    #[default]
+    None,
+    /// Reserved.
+    Held,
+    /// Starting or Ending.
+    Startup,
+    /// Running, but its unit does not advance; or suspended and keeping its GPUs.
+    Waiting,
+    /// Running in a unit that advances.
+    Advancing,
+}
+
+/// What happens when a task's Ending is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    Over(TaskEnd),
+    Requeue(Option<SimTime>),
+    Suspend(Keeps),
+}
+
+/// Why a task is gated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// When it opens by itself, if ever.
+    pub(crate) until: Option<SimTime>,
+    /// Why; [`Reason::User`] is no demand.
+    pub(crate) why: Option<Reason>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) state: TaskState,
+    pub(crate) mode: Mode,
+    pub(crate) group: u16,
+    pub(crate) index: u32,
+    pub(crate) attempt: u32,
+    pub(crate) node: NodeId,
+    pub(crate) grant: Grant,
+    /// Whether it holds host memory and CPU (a suspended task may hold memory alone).
+    pub(crate) hold: Option<HoldId>,
+    pub(crate) keeps: Keeps,
+    pub(crate) timer: Option<EventHandle>,
+    /// Since when it holds its grant.
+    pub(crate) granted_at: SimTime,
+    pub(crate) after: After,
+    pub(crate) gate: Gate,
+    /// Whether it is in transit to a restart (migration) rather than a first start.
+    pub(crate) dead: bool,
+}
+
+impl Task {
+    fn new(group: u16, index: u32) -> Self {
+        Self {
+            state: TaskState::Unborn,
+            mode: Mode::None,
+            group,
+            index,
+            attempt: 0,
+            node: NodeId(0),
+            grant: Grant::default(),
+            hold: None,
+            keeps: Keeps::Nothing,
+            timer: None,
+            granted_at: SimTime::ZERO,
+            after: After::Over(TaskEnd::Done),
+            gate: Gate::default(),
+            dead: false,
+        }
+    }
+
+    /// Whether the task holds GPUs on its node.
+    pub(crate) fn holds_gpus(&self) -> bool {
+        self.state.holds()
+            || (self.state == TaskState::Suspended && self.keeps == Keeps::Everything)
+    }
+}
+
+/// Something that makes progress: a gang, an elastic job, or one task of an array.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    /// Work left, in ns × 10⁻⁹ of the reference rate; `None` never ends.
+    pub(crate) left: Option<u128>,
+    /// Work left as of the last save.
+    pub(crate) left_saved: Option<u128>,
+    /// Progress since the last save of a unit without end is not tracked; this is the work done.
+    pub(crate) done: u128,
+    /// Current rate; zero unless it advances.
+    pub(crate) rate: u64,
+    /// Current slices, if it advances.
+    pub(crate) slices: Slices,
+    /// Slices under which its advancing tasks are booked.
+    pub(crate) booked: Slices,
+    pub(crate) advancing: bool,
+    /// Since when the current rate holds.
+    pub(crate) since: SimTime,
+    /// Running time since the last save or start [ns].
+    pub(crate) since_save: u64,
+    /// Useful capacity since the last save, per pool [milli-GPU·ppm·ns].
+    pub(crate) unsaved: SmallVec<[(PoolId, u128); 1]>,
+    /// GPUs asked for by its running tasks while it advances, per pool [milli].
+    pub(crate) weights: SmallVec<[(PoolId, u64); 1]>,
+    /// Its next finish or reconsideration.
+    pub(crate) event: Option<EventHandle>,
+    /// Whether it waits to be looked at again at the end of the instant.
+    pub(crate) dirty: bool,
+    pub(crate) done_work: bool,
+}
+
+impl Unit {
+    fn new() -> Self {
+        Self {
+            left: None,
+            left_saved: None,
+            done: 0,
+            rate: 0,
+            slices: Slices::USEFUL,
+            booked: Slices::USEFUL,
+            advancing: false,
+            since: SimTime::ZERO,
+            since_save: 0,
+            unsaved: SmallVec::new(),
+            weights: SmallVec::new(),
+            event: None,
+            dirty: false,
+            done_work: false,
+        }
+    }
+}
+
+/// Time a job has waited, by reason, and where it is being counted now.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitBook {
+    /// The lane it waits in, if any.
+    pub(crate) lane: Option<u32>,
+    /// The lane's counters when it joined [ns].
+    pub(crate) snapshot: [u64; REASONS],
+    /// Waited so far [ns].
+    pub(crate) waited: [u64; REASONS],
+    /// GPUs it demands in its lane [milli].
+    pub(crate) demand: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) live: bool,
+    pub(crate) spec: JobSpec,
+    pub(crate) scheduler: SchedulerId,
+    pub(crate) shapes: SmallVec<[ShapeId; 1]>,
+    /// Pools it may run on: its scheduler's, within what admission allows.
+    pub(crate) pools: PoolSet,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) units: Vec<Unit>,
+    /// Number of tasks in each state.
+    pub(crate) count: [u32; 9],
+    pub(crate) done_tasks: u32,
+    /// Held back by admission, and why.
+    pub(crate) withheld: Option<Reason>,
+    /// Its own waiting reason.
+    pub(crate) own: Option<Reason>,
+    /// The unit shape it is listed under.
+    pub(crate) demand: DemandId,
+    pub(crate) listed: bool,
+    pub(crate) links: [Links; 2],
+    pub(crate) wait: WaitBook,
+    pub(crate) wait_dirty: bool,
+    pub(crate) start: Option<SimTime>,
+    pub(crate) deadline: Option<EventHandle>,
+    pub(crate) attempts: u32,
+    pub(crate) preemptions: u32,
+    /// Progress that was useful when made, and of it what was lost since [milli-GPU·ppm·ns].
+    pub(crate) useful: u128,
+    pub(crate) lost: u128,
+    /// GPU time held, per pool [milli-GPU·ns].
+    pub(crate) held: SmallVec<[(PoolId, u128); 1]>,
+    pub(crate) outcome: Option<Outcome>,
+    /// Whether its record was made.
+    pub(crate) recorded: bool,
+    pub(crate) never_fits: bool,
+    /// Most milli-GPUs held at once, for the record.
+    pub(crate) nodes_used: SmallVec<[NodeId; 4]>,
+}
+
+/// Neighbours in an intrusive list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Links {
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+}
+
+impl Job {
+    pub(crate) fn in_state(&self, state: TaskState) -> u32 {
+        self.count[state as usize]
+    }
+
+    /// Tasks that have a place or are promised one.
+    pub(crate) fn placed(&self) -> u32 {
+        use TaskState::{Ending, Reserved, Running, Starting};
+        [Reserved, Starting, Running, Ending]
+            .into_iter()
+            .map(|s| self.in_state(s))
+            .sum()
+    }
+
+    /// Tasks that are bound.
+    pub(crate) fn bound(&self) -> u32 {
+        self.in_state(TaskState::Starting) + self.in_state(TaskState::Running)
+    }
+
+    /// The unit of a task.
+    pub(crate) fn unit_of(&self, task: usize) -> usize {
+        if self.spec.request.advance == Advance::Each {
+            task
+        } else {
+            0
+        }
+    }
+
+    /// The tasks of a unit, as a range.
+    pub(crate) fn tasks_of(&self, unit: usize) -> std::ops::Range<usize> {
+        if self.spec.request.advance == Advance::Each {
+            unit..unit + 1
+        } else {
+            0..self.tasks.len()
+        }
+    }
+
+    /// Whether some task its units need is not bound: the job is queued.
+    pub(crate) fn is_queued(&self) -> bool {
+        if self.outcome.is_some() {
+            return false;
+        }
+        match self.spec.request.advance {
+            Advance::Between { min, .. } => self.bound() < min,
+            _ => {
+                use TaskState::{Gated, Pending, Reserved, Suspended};
+                [Gated, Pending, Reserved, Suspended]
+                    .into_iter()
+                    .any(|s| self.in_state(s) > 0)
+            }
+        }
+    }
+
+    /// Index of a task by its identity.
+    pub(crate) fn task_index(&self, group: u16, index: u32) -> Option<usize> {
+        if usize::from(group) >= self.spec.request.groups.len() {
+            return None;
+        }
+        let before: u32 = self.spec.request.groups[..usize::from(group)]
+            .iter()
+            .map(|g| g.count)
+            .sum();
+        let place = (before + index) as usize;
+        let task = self.tasks.get(place)?;
+        (task.group == group && task.index == index).then_some(place)
+    }
+
+    /// A reference to the current attempt of a task.
+    pub(crate) fn task_ref(&self, slot: u32, task: usize) -> TaskRef {
+        let Task {
+            group,
+            index,
+            attempt,
+            ..
+        } = self.tasks[task];
+        TaskRef {
+            job: JobRef { slot, id: self.id },
+            group,
+            index,
+            attempt,
+        }
+    }
+}
+
+/// The table of live jobs: slots are reused, so memory grows with live jobs and not with the trace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobTable {
+    slots: Vec<Job>,
+    free: Vec<u32>,
+}
+
+impl JobTable {
+    /// Puts a job into a free slot, keeping the slot's allocations.
+    pub(crate) fn insert(&mut self, id: JobId, spec: JobSpec) -> JobRef {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(blank(spec.clone()));
+                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
+            }
+        };
+        let job = &mut self.slots[slot as usize];
+        reset(job, id, spec);
+        JobRef { slot, id }
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) {
+        let job = &mut self.slots[slot as usize];
+        assert!(job.live, "{} removed twice", job.id);
+        job.live = false;
+        self.free.push(slot);
+    }
+
+    pub(crate) fn get(&self, job: JobRef) -> Option<&Job> {
+        self.slots
+            .get(job.slot as usize)
+            .filter(|found| found.live && found.id == job.id)
+    }
+
+    pub(crate) fn slot(&self, slot: u32) -> &Job {
+        &self.slots[slot as usize]
+    }
+
+    pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Job {
+        &mut self.slots[slot as usize]
+    }
+
+    /// Live jobs in order of slot; sort by id where order matters.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Job)> {
+        self.slots
+            .iter()
+            .zip(0..)
+            .filter(|(job, _)| job.live)
+            .map(|(job, slot)| (slot, job))
+    }
+}
+
+fn blank(spec: JobSpec) -> Job {
+    Job {
+        id: JobId(0),
+        live: false,
+        spec,
+        scheduler: SchedulerId(0),
+        shapes: SmallVec::new(),
+        pools: PoolSet::EMPTY,
+        tasks: Vec::new(),
+        units: Vec::new(),
+        count: [0; 9],
+        done_tasks: 0,
+        withheld: None,
+        own: None,
+        demand: DemandId(0),
+        listed: false,
+        links: [Links {
+            prev: NONE,
+            next: NONE,
+        }; 2],
+        wait: WaitBook {
+            lane: None,
+            snapshot: [0; REASONS],
+            waited: [0; REASONS],
+            demand: 0,
+        },
+        wait_dirty: false,
+        start: None,
+        deadline: None,
+        attempts: 0,
+        preemptions: 0,
+        useful: 0,
+        lost: 0,
+        held: SmallVec::new(),
+        outcome: None,
+        recorded: false,
+        never_fits: false,
+        nodes_used: SmallVec::new(),
+    }
+}
+
+fn reset(job: &mut Job, id: JobId, spec: JobSpec) {
+    job.id = id;
+    job.live = true;
+    job.spec = spec;
+    job.shapes.clear();
+    job.pools = PoolSet::EMPTY;
+    job.tasks.clear();
+    job.units.clear();
+    job.count = [0; 9];
+    let elastic = match job.spec.request.advance {
+        Advance::Between { max, .. } => Some(max),
+        _ => None,
+    };
+    for (group, place) in job.spec.request.groups.iter().zip(0..) {
+        for index in 0..elastic.unwrap_or(group.count) {
+            job.tasks.push(Task::new(place, index));
+        }
+    }
+    job.count[TaskState::Unborn as usize] = u32::try_from(job.tasks.len()).unwrap_or(u32::MAX);
+    let units = if job.spec.request.advance == Advance::Each {
+        job.tasks.len()
+    } else {
+        1
+    };
+    for unit in 0..units {
+        job.units.push(new_unit(&job.spec, unit));
+    }
+    job.done_tasks = 0;
+    job.withheld = None;
+    job.own = None;
+    job.listed = false;
+    job.links = [Links {
+        prev: NONE,
+        next: NONE,
+    }; 2];
+    job.wait = WaitBook {
+        lane: None,
+        snapshot: [0; REASONS],
+        waited: [0; REASONS],
+        demand: 0,
+    };
+    job.wait_dirty = false;
+    job.start = None;
+    job.deadline = None;
+    job.attempts = 0;
+    job.preemptions = 0;
+    job.useful = 0;
+    job.lost = 0;
+    job.held.clear();
+    job.outcome = None;
+    job.recorded = false;
+    job.never_fits = false;
+    job.nodes_used.clear();
+}
+
+/// A unit with all its work before it.
+pub(crate) fn new_unit(spec: &JobSpec, unit: usize) -> Unit {
+    use crate::job::Work;
+    let work = match &spec.profile.work {
+        Work::Endless => None,
+        Work::Uniform(work) => Some(*work),
+        Work::PerTask(each) => each.get(unit).copied(),
+    };
+    let left = work.map(|w| u128::from(w.as_nanos()) * u128::from(crate::units::RATE_ONE));
+    Unit {
+        left,
+        left_saved: left,
+        ..Unit::new()
+    }
+}
+
+/// A task that grows a job (a service scaled up), with its unit if it is its own.
+pub(crate) fn grow(job: &mut Job, group: u16) {
+    let index = u32::try_from(job.tasks.iter().filter(|t| t.group == group).count())
+        .expect("fewer than 2^32 tasks");
+    job.tasks.push(Task::new(group, index));
+    job.count[TaskState::Unborn as usize] += 1;
+    if job.spec.request.advance == Advance::Each {
+        let unit = new_unit(&job.spec, job.units.len());
+        job.units.push(unit);
+    }
+}
+
+/// Takes the last task away again; it must be over.
+pub(crate) fn shrink(job: &mut Job) {
+    if let Some(task) = job.tasks.pop() {
+        assert_eq!(
+            task.state,
+            TaskState::Over,
+            "a task that is not over can't be taken away"
+        );
+        job.count[TaskState::Over as usize] -= 1;
+        job.units.pop();
+    }
+}

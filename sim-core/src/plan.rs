@@ -1,0 +1,295 @@
+//! What-if reasoning over free capacity: an overlay with an undo journal, never a copy.
+
+use std::cell::RefMut;
+
+use crate::decision::{Spot, Spots};
+use crate::device::{DeviceSet, NodeFree, Sharing};
+use crate::ids::{NodeId, PoolSet, ShapeId, TaskRef};
+use crate::live::Job;
+use crate::space::Space;
+use crate::task::TaskState;
+use crate::view::{JobView, TaskView, View};
+use crate::world::occupy::assume;
+
+/// Whether something fits now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It fits, here; the plan has taken the capacity.
+    Now(Spots),
+    /// It does not fit now; the plan is unchanged.
+    NotNow,
+    /// It would not fit even on the supply at its largest, with nothing running.
+    Never,
+}
+
+/// How full a node would be: less is chosen first. Made by a placer's scoring function.
+pub type Score = i64;
+
+/// A scratch overlay of the observed free capacity; dropped, it leaves no trace.
+///
+/// Devices are chosen as the count-only rule would; the agent on the node may choose others.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    view: View<'a>,
+    space: RefMut<'a, Space>,
+    start: usize,
+}
+
+/// A point in a plan to which [`Plan::undo_to`] goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(usize);
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(view: View<'a>) -> Self {
+        let Ok(mut space) = view.world.space.try_borrow_mut() else {
+            panic!(
+                "another plan of this view is alive; use Plan::mark and Plan::undo_to for nesting"
+            )
+        };
+        space.planning = true;
+        let start = space.mark();
+        Self { view, space, start }
+    }
+
+    /// Places all tasks that a job still needs on the lowest-numbered nodes where they fit.
+    ///
+    /// O(groups) if it does not fit, O(tasks) if it does, beside bringing the index of its shape up
+    /// to date.
+    pub fn first_fit(&mut self, job: JobView<'_>) -> Fit {
+        self.place_all(job, |plan, shape, request, pools, from, _| {
+            plan.space.next_feasible(shape, request, pools, from)
+        })
+    }
+
+    /// Places all tasks that a job still needs, each on the feasible node with the lowest score,
+    /// then the lowest id. The score sees the node's free capacity before the task is placed.
+    ///
+    /// O(feasible nodes) per task.
+    pub fn best_by(
+        &mut self,
+        job: JobView<'_>,
+        mut score: impl FnMut(&NodeFree, &crate::TaskRequest) -> Score,
+    ) -> Fit {
+        self.place_all(job, |plan, shape, request, pools, _, _| {
+            let mut best: Option<(Score, NodeId)> = None;
+            let mut from = NodeId(0);
+            while let Some(node) = plan.space.next_feasible(shape, request, pools, from) {
+                let value = score(plan.space.node(node), request);
+                if best.is_none_or(|(least, _)| value < least) {
+                    best = Some((value, node));
+                }
+                from = NodeId(node.0 + 1);
+            }
+            best.map(|(_, node)| node)
+        })
+    }
+
+    /// Places all tasks that a job still needs, asking `choose` for the node of each in turn;
+    /// `None`, or a node where the task does not fit, undoes the whole job.
+    pub fn place_by(
+        &mut self,
+        job: JobView<'_>,
+        mut choose: impl FnMut(&mut Self, TaskView<'_>) -> Option<NodeId>,
+    ) -> Fit {
+        let tasks: Vec<TaskView<'_>> = job.tasks().collect();
+        self.place_all(job, |plan, _, _, _, _, place| choose(plan, tasks[place]))
+    }
+
+    fn place_all(
+        &mut self,
+        job: JobView<'_>,
+        mut choose: impl FnMut(
+            &mut Self,
+            ShapeId,
+            &crate::TaskRequest,
+            PoolSet,
+            NodeId,
+            usize,
+        ) -> Option<NodeId>,
+    ) -> Fit {
+        if !job.can_ever_fit() {
+            return Fit::Never;
+        }
+        let live = job.job;
+        let pools = live.pools;
+        if !self.enough_slots(live, pools) {
+            return Fit::NotNow;
+        }
+        let mark = self.mark();
+        let mut spots = Spots::new();
+        let mut wanted = unplaced(live);
+        let (mut group, mut from) = (0, NodeId(0));
+        for (place, task) in live.tasks.iter().enumerate() {
+            if wanted == 0 {
+                break;
+            }
+            if task.state != TaskState::Pending {
+                continue;
+            }
+            if task.group != group {
+                (group, from) = (task.group, NodeId(0));
+            }
+            let shape = live.shapes[usize::from(group)];
+            let request = live.spec.request.groups[usize::from(group)].request;
+            let node = choose(self, shape, &request, pools, from, place);
+            let taken = node.filter(|node| self.take_request(*node, &request));
+            let Some(node) = taken else {
+                self.undo_to(mark);
+                return Fit::NotNow;
+            };
+            // Nodes before this one are too full for the shape: first fit need not look again.
+            from = node;
+            spots.push(node.into());
+            wanted -= 1;
+        }
+        Fit::Now(spots)
+    }
+
+    /// A quick no: some group has more pending tasks than would fit one by one.
+    fn enough_slots(&mut self, job: &Job, pools: PoolSet) -> bool {
+        let groups = &job.spec.request.groups;
+        if groups.len() == 1 {
+            let request = &groups[0].request;
+            return self.space.slots(job.shapes[0], request, pools) >= u64::from(unplaced(job));
+        }
+        groups.iter().enumerate().all(|(place, group)| {
+            let pending = job
+                .tasks
+                .iter()
+                .filter(|t| usize::from(t.group) == place && t.state == TaskState::Pending)
+                .count();
+            self.space.slots(job.shapes[place], &group.request, pools) >= pending as u64
+        })
+    }
+
+    /// The first node at or after `from` where a pending task fits.
+    pub fn next_feasible(&mut self, task: TaskView<'_>, from: NodeId) -> Option<NodeId> {
+        let (job, group) = self.shape_of(task)?;
+        let shape = job.shapes[usize::from(group)];
+        let request = job.spec.request.groups[usize::from(group)].request;
+        self.space.next_feasible(shape, &request, job.pools, from)
+    }
+
+    /// How many tasks like this one fit now, over all nodes it accepts. Cheap to ask again.
+    pub fn slots(&mut self, task: TaskView<'_>) -> u64 {
+        let Some((job, group)) = self.shape_of(task) else {
+            return 0;
+        };
+        let shape = job.shapes[usize::from(group)];
+        let request = job.spec.request.groups[usize::from(group)].request;
+        self.space.slots(shape, &request, job.pools)
+    }
+
+    fn shape_of(&self, task: TaskView<'_>) -> Option<(&'a Job, u16)> {
+        let id: TaskRef = task.id();
+        Some((self.view.world.jobs.get(id.job)?, id.group))
+    }
+
+    /// Takes capacity for a task on a node; `false` and no change if it does not fit.
+    pub fn take(&mut self, task: TaskView<'_>, node: NodeId) -> bool {
+        self.take_request(node, task.request())
+    }
+
+    fn take_request(&mut self, node: NodeId, request: &crate::TaskRequest) -> bool {
+        let sharing = self.space.sharing(node);
+        let mut free = *self.space.node(node);
+        if !free.fits(request, sharing) {
+            return false;
+        }
+        let Some(grant) = assume(&free, request, sharing) else {
+            return false;
+        };
+        free.take(grant, request.cpu.0, request.memory.0);
+        self.space.change(node, free);
+        true
+    }
+
+    /// Takes capacity for a task on chosen devices of a node; `false` if they are not free.
+    pub fn take_devices(&mut self, task: TaskView<'_>, spot: Spot) -> bool {
+        let Some(devices) = spot.devices else {
+            return self.take(task, spot.node);
+        };
+        let request = task.request();
+        let milli_each = self.space.sharing(spot.node).granted_each(request.gpus);
+        let mut free = *self.space.node(spot.node);
+        let fits = free.open && free.cpu >= request.cpu.0 && free.memory >= request.memory.0;
+        if !fits || devices == DeviceSet::EMPTY || !free.has(devices, milli_each) {
+            return false;
+        }
+        free.take(
+            crate::Grant {
+                devices,
+                milli_each,
+            },
+            request.cpu.0,
+            request.memory.0,
+        );
+        self.space.change(spot.node, free);
+        true
+    }
+
+    /// Pretends that a task that holds GPUs is gone.
+    pub fn release(&mut self, task: TaskView<'_>) {
+        let (Some(node), Some(grant)) = (task.node(), task.grant()) else {
+            return;
+        };
+        let request = task.request();
+        let mut free = *self.space.node(node);
+        free.give(grant, request.cpu.0, request.memory.0);
+        self.space.change(node, free);
+    }
+
+    /// What is free on a node, in this plan.
+    #[must_use]
+    pub fn free(&self, node: NodeId) -> &NodeFree {
+        self.space.node(node)
+    }
+
+    /// Whether a task fits on a node, in this plan.
+    #[must_use]
+    pub fn fits(&self, task: TaskView<'_>, node: NodeId) -> bool {
+        let pool = self.space.pool_of(node);
+        let accepted = self
+            .shape_of(task)
+            .is_some_and(|(job, _)| job.pools.contains(pool));
+        accepted
+            && self.space.pools[pool.index()].accepts(task.request())
+            && self
+                .space
+                .node(node)
+                .fits(task.request(), self.space.sharing(node))
+    }
+
+    /// How GPUs of a node may be shared.
+    #[must_use]
+    pub fn sharing(&self, node: NodeId) -> Sharing {
+        self.space.sharing(node)
+    }
+
+    /// The present point, to come back to.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.space.mark())
+    }
+
+    /// Takes back everything since `mark`.
+    pub fn undo_to(&mut self, mark: Mark) {
+        self.space.undo_to(mark.0);
+    }
+}
+
+/// Tasks that a job's units still need: for an elastic job up to its minimum.
+fn unplaced(job: &Job) -> u32 {
+    let pending = job.in_state(TaskState::Pending);
+    match job.spec.request.advance {
+        crate::Advance::Between { min, .. } => min.saturating_sub(job.placed()).min(pending),
+        _ => pending,
+    }
+}
+
+impl Drop for Plan<'_> {
+    fn drop(&mut self) {
+        self.space.undo_to(self.start);
+        self.space.planning = false;
+    }
+}

@@ -1,0 +1,98 @@
+//! Interned task requests and unit shapes: what the engine compares instead of resources.
+
+use smallvec::SmallVec;
+
+use crate::hash::LookupMap;
+use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
+use crate::job::TaskRequest;
+use crate::live::NONE;
+
+/// Task requests, by first mention.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShapeTable {
+    requests: Vec<TaskRequest>,
+    index: LookupMap<TaskRequest, ShapeId>,
+}
+
+impl ShapeTable {
+    pub(crate) fn intern(&mut self, request: TaskRequest) -> ShapeId {
+        if let Some(&id) = self.index.get(&request) {
+            return id;
+        }
+        let id = ShapeId(u32::try_from(self.requests.len()).expect("fewer than 2^32 shapes"));
+        self.requests.push(request);
+        self.index.insert(request, id);
+        id
+    }
+
+    pub(crate) fn request(&self, id: ShapeId) -> &TaskRequest {
+        &self.requests[id.index()]
+    }
+}
+
+/// Task shapes with counts: what a unit needs to start.
+pub(crate) type Needs = SmallVec<[(ShapeId, u32); 1]>;
+
+/// What identifies a unit shape.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DemandKey {
+    pub(crate) scheduler: SchedulerId,
+    pub(crate) pools: PoolSet,
+    pub(crate) needs: Needs,
+    /// Whether a job that waits for it needs it once per task (`each`) rather than once.
+    pub(crate) each: bool,
+}
+
+/// A distinct unit shape and the jobs that are listed under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    pub(crate) key: DemandKey,
+    /// Pools with nodes of a model it accepts.
+    pub(crate) accepted: PoolSet,
+    /// GPUs of one unit as they would be granted in its first accepted pool [milli].
+    pub(crate) milli: u64,
+    /// Whether one unit would fit on the supply when empty, at its largest.
+    pub(crate) can_ever: bool,
+    /// First and last listed job.
+    pub(crate) head: u32,
+    pub(crate) tail: u32,
+    pub(crate) listed: u32,
+}
+
+/// Unit shapes, by first mention.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DemandTable {
+    pub(crate) list: Vec<Demand>,
+    index: LookupMap<DemandKey, DemandId>,
+}
+
+impl DemandTable {
+    pub(crate) fn find(&self, key: &DemandKey) -> Option<DemandId> {
+        self.index.get(key).copied()
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        key: DemandKey,
+        accepted: PoolSet,
+        milli: u64,
+        can_ever: bool,
+    ) -> DemandId {
+        let id = DemandId(u32::try_from(self.list.len()).expect("fewer than 2^32 unit shapes"));
+        self.index.insert(key.clone(), id);
+        self.list.push(Demand {
+            key,
+            accepted,
+            milli,
+            can_ever,
+            head: NONE,
+            tail: NONE,
+            listed: 0,
+        });
+        id
+    }
+
+    pub(crate) fn get(&self, id: DemandId) -> &Demand {
+        &self.list[id.index()]
+    }
+}

@@ -1,0 +1,225 @@
+//! What can happen by itself: the closed list, and what each does.
+
+use super::Simulation;
+use super::components::Component;
+use crate::engine::Phase;
+use crate::error::RunError;
+use crate::ids::{HoldId, JobRef, NodeId};
+use crate::job::{JobSpec, Work};
+use crate::news::JobNews;
+use crate::observe::{Event, EventKind};
+use crate::reason::Reason;
+use crate::task::TaskState;
+use crate::time::SimTime;
+
+/// Everything that can be scheduled to happen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ev {
+    /// A unit has done its work, or its speed must be asked for again.
+    Unit { slot: u32, unit: u32 },
+    /// A task's bind, startup or grace period is over.
+    Task { slot: u32, task: u32 },
+    /// A task's gate opens.
+    Gate { slot: u32, task: u32 },
+    /// A controller's deadline for a job passes.
+    Deadline { slot: u32 },
+    /// A node fails.
+    Fail { node: NodeId, repair: SimTime },
+    /// A node's failure is noticed.
+    Notice { node: NodeId },
+    /// A node is repaired.
+    Repair { node: NodeId },
+    /// A requested node's instance starts.
+    Boot { node: NodeId },
+    /// A booting node becomes usable.
+    Ready { node: NodeId },
+    /// A hold begins to set capacity aside.
+    HoldStart { hold: HoldId },
+    /// A hold ends by itself.
+    HoldEnd { hold: HoldId },
+    /// A component asked to be woken.
+    Wake { component: Component },
+}
+
+impl Simulation {
+    pub(super) fn schedule(
+        &mut self,
+        at: SimTime,
+        phase: Phase,
+        event: Ev,
+    ) -> crate::engine::EventHandle {
+        self.queue.schedule(at, phase, event)
+    }
+
+    /// Applies every event of the present instant, arrivals in their phase.
+    pub(super) fn apply_events(&mut self) -> Result<(), RunError> {
+        let now = self.world.now;
+        loop {
+            let due = self.queue.peek_key().filter(|key| key.time == now);
+            let arrival = self
+                .next_arrival
+                .as_ref()
+                .is_some_and(|spec| spec.submit == now);
+            if arrival && due.is_none_or(|key| key.phase > Phase::Submissions) {
+                self.submit_next()?;
+            } else if due.is_some() {
+                if let Some((_, event)) = self.queue.pop() {
+                    self.apply_event(event);
+                }
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply_event(&mut self, event: Ev) {
+        match event {
+            Ev::Unit { slot, unit } => self.unit_event(slot, unit as usize),
+            Ev::Task { slot, task } => self.task_event(slot, task as usize),
+            Ev::Gate { slot, task } => {
+                self.world.jobs.slot_mut(slot).tasks[task as usize].timer = None;
+                self.open_gate(slot, task as usize, Component::Engine);
+            }
+            Ev::Deadline { slot } => {
+                let job = self.world.jobs.slot_mut(slot);
+                job.deadline = None;
+                let job = JobRef { slot, id: job.id };
+                self.changes += 1;
+                self.tell_controller(job, JobNews::DeadlinePassed);
+            }
+            Ev::Fail { node, repair } => self.node_fails(node, repair),
+            Ev::Notice { node } => self.node_noticed(node),
+            Ev::Repair { node } => self.node_repaired(node),
+            Ev::Boot { node } => self.node_boots(node),
+            Ev::Ready { node } => self.node_ready(node),
+            Ev::HoldStart { hold } => {
+                if let Some(entry) = self.world.holds.get_mut(hold) {
+                    entry.timer = None;
+                }
+                self.changes += 1;
+                self.world.start_hold(hold);
+                self.schedule_hold_end(hold);
+            }
+            Ev::HoldEnd { hold } => {
+                if let Some(entry) = self.world.holds.get_mut(hold) {
+                    entry.timer = None;
+                }
+                self.end_hold(hold);
+            }
+            Ev::Wake { component } => {
+                self.wakes[component.place(&self.platform)] = None;
+                self.inboxes.of(component).woken = true;
+            }
+        }
+    }
+
+    /// Something happened: digest, count, and the tape for observers.
+    pub(super) fn note(&mut self, kind: EventKind) {
+        self.changes += 1;
+        let now = self.world.now;
+        let words: [u64; 2] = match kind {
+            EventKind::Submitted { job } => [1, u64::from(job.id.0)],
+            EventKind::Task { task, to, node, .. } => {
+                let place = node.map_or(0, |node| u64::from(node.0) + 1);
+                let who = u64::from(task.job.id.0) << 32 | u64::from(task.index);
+                let what = 2 | (to as u64) << 8 | u64::from(task.group) << 16 | place << 32;
+                // Attempts matter only beyond the first; keep the common case at two words.
+                if task.attempt > 0 {
+                    self.digest.word(u64::from(task.attempt));
+                }
+                [what, who]
+            }
+            EventKind::Refused { task, .. } => [3, u64::from(task.job.id.0)],
+            EventKind::Ended { job, outcome } => [4 | (outcome as u64) << 8, u64::from(job.id.0)],
+            EventKind::Admitted { job } => [5, u64::from(job.id.0)],
+            EventKind::Withheld { job, why } => [6 | (why as u64) << 8, u64::from(job.id.0)],
+            EventKind::Node { node, what, .. } => [7 | (what as u64) << 8, u64::from(node.0)],
+            EventKind::HoldMade { hold, milli } => [8 | u64::from(milli) << 8, u64::from(hold.0)],
+            EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
+        };
+        self.digest.word(now.as_nanos());
+        self.digest.word(words[0]);
+        self.digest.word(words[1]);
+        if self.scratch.recording {
+            self.scratch.tape.push(Event { at: now, kind });
+        }
+    }
+
+    /// When the next thing happens, if anything does; asks the stream for its next job.
+    pub(super) fn next_time(&mut self) -> Result<Option<SimTime>, RunError> {
+        if self.next_arrival.is_none() {
+            self.read_arrival()?;
+        }
+        let event = self.queue.peek_key().map(|key| key.time);
+        let arrival = self.next_arrival.as_ref().map(|spec| spec.submit);
+        Ok([event, arrival].into_iter().flatten().min())
+    }
+
+    fn read_arrival(&mut self) -> Result<(), RunError> {
+        let Some(next) = self.arrivals.next(&mut self.world.names) else {
+            return Ok(());
+        };
+        let spec: JobSpec = next?;
+        let job = crate::JobId(self.world.next_job);
+        spec.check().map_err(|cause| RunError::Job { job, cause })?;
+        let have = self.platform.controllers.len();
+        if spec.request.kind.index() >= have {
+            return Err(RunError::UnknownKind {
+                job,
+                kind: spec.request.kind.0,
+                have,
+            });
+        }
+        if spec.submit < self.last_submit {
+            let (submit, before) = (spec.submit, self.last_submit);
+            return Err(RunError::Unsorted {
+                job,
+                submit,
+                before,
+            });
+        }
+        self.last_submit = spec.submit;
+        self.next_arrival = Some(spec);
+        Ok(())
+    }
+
+    fn submit_next(&mut self) -> Result<(), RunError> {
+        let Some(spec) = self.next_arrival.take() else {
+            return Ok(());
+        };
+        let scheduler = self.platform.route(&spec.request);
+        self.summary.submitted += 1;
+        self.summary.first_submit = self.summary.first_submit.or(Some(spec.submit));
+        if is_finite(&spec) {
+            self.finite_jobs += 1;
+        }
+        let job = self.world.admit_job(spec, scheduler);
+        if self.platform.admission.is_some() {
+            self.world.jobs.slot_mut(job.slot).withheld = Some(Reason::Quota);
+        }
+        self.note(EventKind::Submitted { job });
+        self.tell_controller(job, JobNews::Submitted);
+        self.read_arrival()
+    }
+
+    fn task_event(&mut self, slot: u32, task: usize) {
+        let entry = &mut self.world.jobs.slot_mut(slot).tasks[task];
+        entry.timer = None;
+        match entry.state {
+            TaskState::Reserved => self.confirm_bind(slot, task),
+            TaskState::Starting => {
+                self.enter(slot, task, TaskState::Running, None, Component::Engine)
+            }
+            TaskState::Ending => {
+                let after = entry.after;
+                self.after_ending(slot, task, after, Component::Engine);
+            }
+            state => unreachable!("a {state} task has no timer"),
+        }
+    }
+}
+
+/// Whether a job ends by itself, some day.
+pub(super) fn is_finite(spec: &JobSpec) -> bool {
+    !matches!(spec.profile.work, Work::Endless)
+}

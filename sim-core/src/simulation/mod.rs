@@ -1,0 +1,374 @@
+//! The simulation: one run of one platform over one workload, one instant at a time.
+//!
+//! # Life of a run
+//! 1. [`Simulation::new`] builds the world and asks for the first job.
+//! 2. [`step`](Simulation::step) takes the next instant: applies all its events in the order of
+//!    [`Phase`](crate::engine::Phase), then holds a decision round — controllers, admission,
+//!    schedulers by id, autoscalers, each only if it has news, repeated for those that received news
+//!    from another — then settles speeds and the ledger, once.
+//! 3. [`run`](Simulation::run) steps to the end and returns the [`Report`].
+
+mod apply;
+mod components;
+mod events;
+mod instant;
+mod lifecycle;
+mod nodes;
+mod options;
+mod progress;
+mod round;
+mod tasks;
+
+pub use options::{Horizon, RunOptions};
+
+use crate::arrivals::Arrivals;
+use crate::decision::Decisions;
+use crate::engine::{EventHandle, EventQueue};
+use crate::error::{BuildError, ForkError, RunError};
+use crate::fault::FaultStream;
+use crate::hash::WordHash;
+use crate::ids::SchedulerId;
+use crate::job::JobSpec;
+use crate::ledger::{Ledger, Waits};
+use crate::observe::{Event, NoObserver, Observer};
+use crate::platform::{Platform, PoolSettings};
+use crate::policy::{Grants, Knowledge};
+use crate::record::JobRecord;
+use crate::report::{Report, Summary};
+use crate::supply::Supply;
+use crate::time::SimTime;
+use crate::view::View;
+use crate::world::World;
+use components::{Component, Inboxes};
+use events::Ev;
+
+/// How a step left the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An instant was taken.
+    Instant(SimTime),
+    /// The run is over.
+    Over(SimTime),
+}
+
+/// One run. Owned data throughout: it starts no thread, does no I/O, prints nothing.
+///
+/// ```
+/// use windtunnel_core::{JobList, JobSpec, NodeModel, RunOptions, SimDuration, SimTime, Simulation};
+/// use windtunnel_core::{Decisions, Fit, News, Policy, Supply, TaskRequest, View};
+///
+/// #[derive(Clone)]
+/// struct Greedy;
+/// impl Policy for Greedy {
+///     fn name(&self) -> &str { "greedy" }
+///     fn decide(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Decisions) {
+///         let mut plan = view.plan();
+///         for job in view.pending_jobs() {
+///             if let Fit::Now(spots) = plan.first_fit(job) {
+///                 out.place(job.id(), spots);
+///             }
+///         }
+///     }
+/// }
+///
+/// let supply = Supply::uniform(NodeModel::gpus_only("h100", 8), 1);
+/// let hour = SimDuration::from_hours(1);
+/// let job = |gpus| JobSpec::new(SimTime::ZERO, TaskRequest::gpus(gpus), hour);
+/// let jobs = JobList::new(vec![job(8), job(2)]);
+/// let report = Simulation::new(supply, jobs, Greedy, RunOptions::default())?.run()?;
+/// assert_eq!(report.end, SimTime::from_secs(7_200));
+/// assert_eq!(report.summary.wait.mean(), Some(SimDuration::from_mins(30)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Simulation {
+    pub(crate) world: World,
+    queue: EventQueue<Ev>,
+    arrivals: Box<dyn Arrivals>,
+    next_arrival: Option<JobSpec>,
+    last_submit: SimTime,
+    supply: Supply,
+    platform: Platform,
+    settings: Vec<PoolSettings>,
+    faults: Vec<Option<Box<dyn FaultStream>>>,
+    inboxes: Inboxes,
+    wakes: Vec<Option<EventHandle>>,
+    ledger: Ledger,
+    waits: Waits,
+    summary: Summary,
+    scratch: Scratch,
+    digest: WordHash,
+    /// Things that happened, ever; shows whether a call changed anything.
+    changes: u64,
+    /// Calls in a row that were only woken and changed nothing.
+    idle_calls: u32,
+    /// Live jobs that keep a drain run alive: those with an end.
+    finite_jobs: u64,
+    options: RunOptions,
+    over: bool,
+}
+
+/// Buffers that are reused from instant to instant.
+#[derive(Debug, Default)]
+struct Scratch {
+    dirty_units: Vec<(u32, u32)>,
+    dirty_waits: Vec<u32>,
+    ended: Vec<u32>,
+    tape: Vec<Event>,
+    recording: bool,
+    records: Vec<JobRecord>,
+    decisions: Decisions,
+    lifecycle: crate::controller::Lifecycle,
+    admissions: crate::admission::Admissions,
+    scaling: crate::autoscaler::Scaling,
+    free: Vec<u64>,
+    charges: Vec<crate::ledger::Charge>,
+}
+
+impl Simulation {
+    /// Builds a run.
+    ///
+    /// # Errors
+    /// If the supply or the platform breaks a rule. A stream of jobs that breaks off at its first
+    /// job is reported by the first [`step`](Self::step).
+    pub fn new(
+        supply: Supply,
+        arrivals: impl Arrivals + 'static,
+        platform: impl Into<Platform>,
+        options: RunOptions,
+    ) -> Result<Self, BuildError> {
+        Self::boxed(supply, Box::new(arrivals), platform.into(), options)
+    }
+
+    /// The same from boxed arrivals.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn boxed(
+        supply: Supply,
+        arrivals: Box<dyn Arrivals>,
+        platform: Platform,
+        options: RunOptions,
+    ) -> Result<Self, BuildError> {
+        let schedulers = platform.schedulers.len();
+        if schedulers == 0 {
+            return Err(BuildError::NoScheduler {
+                platform: platform.name,
+            });
+        }
+        if let Some(bad) = platform
+            .router
+            .iter()
+            .find(|r| r.scheduler.index() >= schedulers)
+        {
+            let scheduler = bad.scheduler.0;
+            return Err(BuildError::BadRoute {
+                platform: platform.name.clone(),
+                scheduler,
+            });
+        }
+        let settings = platform.settings(supply.pools.len());
+        let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();
+        let mut world = World::build(
+            &supply,
+            &settings,
+            &pools,
+            options.names.clone(),
+            options.seed,
+        )?;
+        world.limit = platform.limit;
+        let components = Component::count(&platform);
+        let mut simulation = Self {
+            queue: EventQueue::new(),
+            arrivals,
+            next_arrival: None,
+            last_submit: SimTime::ZERO,
+            inboxes: Inboxes::new(&platform),
+            wakes: vec![None; components],
+            ledger: Ledger::new(supply.pools.len(), options.ledger),
+            waits: Waits::default(),
+            summary: Summary::default(),
+            scratch: Scratch::default(),
+            digest: WordHash::default(),
+            changes: 0,
+            idle_calls: 0,
+            finite_jobs: 0,
+            over: false,
+            faults: Vec::new(),
+            world,
+            supply,
+            platform,
+            settings,
+            options,
+        };
+        simulation.begin();
+        Ok(simulation)
+    }
+
+    fn begin(&mut self) {
+        self.scratch.free = vec![0; self.supply.pools.len()];
+        self.scratch.charges = vec![crate::ledger::Charge::default(); self.supply.pools.len()];
+        for id in 0..self.platform.schedulers.len() {
+            let id = SchedulerId(u8::try_from(id).expect("few schedulers"));
+            let view = View::new(&self.world, id);
+            let policy = &mut self.platform.schedulers[id.index()].policy;
+            let grants = Grants::of(policy.knowledge());
+            policy.begin(&view, grants);
+        }
+        self.begin_faults();
+    }
+
+    /// Takes the next instant.
+    ///
+    /// # Errors
+    /// If the stream of jobs breaks off or a component breaks the rules. The run can't be resumed.
+    pub fn step(&mut self) -> Result<Step, RunError> {
+        self.step_with(&mut NoObserver)
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run(self) -> Result<Report, RunError> {
+        self.run_with(&mut NoObserver)
+    }
+
+    /// Runs to the end, watched.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run_with(mut self, observer: &mut dyn Observer) -> Result<Report, RunError> {
+        while let Step::Instant(_) = self.step_with(observer)? {}
+        Ok(self.report())
+    }
+
+    /// Runs every instant up to and including `until`, watched.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run_until(
+        &mut self,
+        until: SimTime,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        while !self.over && self.next_time()?.is_some_and(|next| next <= until) {
+            self.step_with(observer)?;
+        }
+        Ok(())
+    }
+
+    /// The simulated time of the last instant taken.
+    #[must_use]
+    pub fn now(&self) -> SimTime {
+        self.world.now
+    }
+
+    /// A view of the present state, as the first scheduler sees it.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.world, SchedulerId(0))
+    }
+
+    /// An independent copy of the run at its present state, without observers.
+    ///
+    /// # Errors
+    /// A one-shot stream of jobs can't be copied.
+    pub fn fork(&self) -> Result<Self, ForkError> {
+        Ok(Self {
+            world: self.world.clone(),
+            queue: self.queue.clone(),
+            arrivals: self.arrivals.fork()?,
+            next_arrival: self.next_arrival.clone(),
+            last_submit: self.last_submit,
+            supply: self.supply.clone(),
+            platform: self.platform.clone(),
+            settings: self.settings.clone(),
+            faults: self.faults.clone(),
+            inboxes: self.inboxes.clone(),
+            wakes: self.wakes.clone(),
+            ledger: self.ledger.clone(),
+            waits: self.waits.clone(),
+            summary: self.summary.clone(),
+            scratch: Scratch {
+                free: self.scratch.free.clone(),
+                charges: self.scratch.charges.clone(),
+                ..Scratch::default()
+            },
+            digest: self.digest,
+            changes: self.changes,
+            idle_calls: self.idle_calls,
+            finite_jobs: self.finite_jobs,
+            options: self.options.clone(),
+            over: self.over,
+        })
+    }
+
+    /// Puts another policy in the place of a scheduler's: to ask a fork "what if".
+    ///
+    /// The new policy is told everything that is pending, as if it had just been created.
+    ///
+    /// # Panics
+    /// If there is no such scheduler.
+    pub fn replace_policy(&mut self, scheduler: SchedulerId, policy: impl crate::Policy + 'static) {
+        self.platform.schedulers[scheduler.index()].policy = Box::new(policy);
+        let view = View::new(&self.world, scheduler);
+        let policy = &mut self.platform.schedulers[scheduler.index()].policy;
+        policy.begin(&view, Grants::of(policy.knowledge()));
+        let inbox = &mut self.inboxes.schedulers[scheduler.index()];
+        let created = crate::JobNews::Created;
+        inbox
+            .jobs
+            .extend(view.pending_jobs().map(|job| crate::JobChange {
+                job: job.id(),
+                what: created,
+            }));
+    }
+
+    /// The figures of the run so far; final once it is over.
+    ///
+    /// # Panics
+    /// If the ledger does not balance, which would be a bug of the engine.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let end = self.world.now;
+        let ledger = self.options.ledger.then(|| {
+            let mut closed = self.ledger.clone();
+            closed.close(end);
+            self.bill_rented(&mut closed);
+            let length = end.since(SimTime::ZERO);
+            let platform = &self.platform;
+            closed.report(
+                &self.supply,
+                length,
+                platform.staff_per_hour,
+                platform.control_plane_per_hour,
+            )
+        });
+        let policies = self.platform.schedulers.iter();
+        let mut digest = self.digest;
+        digest.word(end.as_nanos());
+        Report {
+            platform: self.platform.name.clone(),
+            policies: policies
+                .clone()
+                .map(|s| s.policy.name().to_owned())
+                .collect(),
+            knowledge: policies
+                .map(|s| s.policy.knowledge())
+                .max()
+                .unwrap_or(Knowledge::Nothing),
+            seed: self.options.seed,
+            end,
+            summary: self.summary.clone(),
+            ledger,
+            digest: digest.digest(),
+        }
+    }
+}
+
+impl std::fmt::Debug for dyn Arrivals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Arrivals")
+    }
+}

@@ -1,0 +1,361 @@
+//! Progress of units: work done, saves, losses, speeds, and what the ledger books meanwhile.
+
+use super::Simulation;
+use super::components::Component;
+use super::events::Ev;
+use crate::engine::Phase;
+use crate::ids::JobRef;
+use crate::job::{Advance, Ending};
+use crate::ledger::{Change, Entry};
+use crate::live::{Mode, Unit};
+use crate::news::JobNews;
+use crate::speed::{Neighbours, Placement, Slices, Until};
+use crate::task::{Outcome, TaskEnd, TaskState};
+use crate::time::{SimDuration, SimTime};
+use crate::units::RATE_ONE;
+use crate::world::occupy::add_to;
+
+/// What becomes of the progress of a unit that stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsaved {
+    /// It is kept in memory.
+    Kept,
+    /// It is saved.
+    Saved,
+    /// It is thrown away.
+    Lost,
+}
+
+impl Simulation {
+    /// Marks a unit to be looked at again at the end of the instant.
+    pub(super) fn mark_unit(&mut self, slot: u32, unit: usize) {
+        let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
+        if !entry.dirty {
+            entry.dirty = true;
+            self.scratch
+                .dirty_units
+                .push((slot, u32::try_from(unit).expect("at most 10^6 tasks")));
+        }
+    }
+
+    /// Marks a job whose waiting may have changed.
+    pub(super) fn mark_wait(&mut self, slot: u32) {
+        let job = self.world.jobs.slot_mut(slot);
+        if !job.wait_dirty {
+            job.wait_dirty = true;
+            self.scratch.dirty_waits.push(slot);
+        }
+    }
+
+    /// Brings a unit's work, saves and sums forward to now.
+    pub(super) fn catch_up(&mut self, slot: u32, unit: usize) {
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        let checkpoint = job.spec.profile.checkpoint;
+        let entry = &mut job.units[unit];
+        let length = now.since(entry.since).as_nanos();
+        entry.since = now;
+        if !entry.advancing || length == 0 {
+            return;
+        }
+        let progress = u128::from(entry.rate) * u128::from(length);
+        entry.done += progress;
+        if let Some(left) = &mut entry.left {
+            *left = left.saturating_sub(progress);
+        }
+        let useful = u128::from(entry.slices.useful) * u128::from(length);
+        job.useful += entry
+            .weights
+            .iter()
+            .map(|(_, milli)| u128::from(*milli) * useful)
+            .sum::<u128>();
+        let period = checkpoint.map(|c| (c.interval + c.cost).as_nanos());
+        let running = entry.since_save + length;
+        match period {
+            Some(period) if running >= period => entry.save_at_tail(running % period),
+            _ => {
+                for place in 0..entry.weights.len() {
+                    let (pool, milli) = entry.weights[place];
+                    add_to(&mut entry.unsaved, pool, u128::from(milli) * useful);
+                }
+                entry.since_save = running;
+            }
+        }
+    }
+
+    /// Stops a unit, if it advances, and settles what becomes of its unsaved progress.
+    pub(super) fn stop_unit(&mut self, slot: u32, unit: usize, unsaved: Unsaved) {
+        self.catch_up(slot, unit);
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        let entry = &mut job.units[unit];
+        entry.advancing = false;
+        if let Some(event) = entry.event.take() {
+            self.queue.cancel(event);
+        }
+        match unsaved {
+            Unsaved::Kept => {}
+            Unsaved::Saved => entry.save_at_tail(0),
+            Unsaved::Lost => {
+                entry.left = entry.left_saved;
+                entry.since_save = 0;
+                for (pool, amount) in entry.unsaved.drain(..) {
+                    job.lost += amount;
+                    self.ledger.lose(pool, amount, now);
+                }
+            }
+        }
+        self.mark_unit(slot, unit);
+    }
+
+    /// A unit's event: its work is done, or it wants to be asked again.
+    pub(super) fn unit_event(&mut self, slot: u32, unit: usize) {
+        self.world.jobs.slot_mut(slot).units[unit].event = None;
+        self.catch_up(slot, unit);
+        self.changes += 1;
+        if self.world.jobs.slot(slot).units[unit].left == Some(0) {
+            self.work_done(slot, unit);
+        } else {
+            self.mark_unit(slot, unit);
+        }
+    }
+
+    fn work_done(&mut self, slot: u32, unit: usize) {
+        let job = self.world.jobs.slot_mut(slot);
+        job.units[unit].advancing = false;
+        job.units[unit].done_work = true;
+        let range = job.tasks_of(unit);
+        for task in range {
+            let state = self.world.jobs.slot(slot).tasks[task].state;
+            if state.holds() {
+                self.end_task(slot, task, TaskEnd::Done, Component::Engine);
+                self.world.jobs.slot_mut(slot).done_tasks += 1;
+            }
+        }
+        self.mark_unit(slot, unit);
+        let job = self.world.jobs.slot(slot);
+        if job.units.iter().all(|unit| unit.done_work) {
+            let outcome = match job.spec.profile.ending {
+                Ending::Completes => Outcome::Completed,
+                Ending::Fails => Outcome::Failed,
+                Ending::Cancelled => Outcome::Cancelled,
+            };
+            let job = JobRef { slot, id: job.id };
+            self.tell_controller(job, JobNews::WorkDone(outcome));
+        }
+    }
+
+    /// Looks at every marked unit: does it advance, how fast, what is booked.
+    pub(super) fn review_units(&mut self) {
+        let mut dirty = std::mem::take(&mut self.scratch.dirty_units);
+        for (slot, unit) in dirty.drain(..) {
+            self.review_unit(slot, unit as usize);
+        }
+        self.scratch.dirty_units = dirty;
+    }
+
+    fn review_unit(&mut self, slot: u32, unit: usize) {
+        self.world.jobs.slot_mut(slot).units[unit].dirty = false;
+        let job = self.world.jobs.slot(slot);
+        let range = job.tasks_of(unit);
+        let tasks = &job.tasks[range.clone()];
+        let alive = tasks
+            .iter()
+            .filter(|t| t.state == TaskState::Running && !t.dead)
+            .count();
+        let needed = match job.spec.request.advance {
+            Advance::Between { min, .. } => min as usize,
+            _ => tasks.len(),
+        };
+        let advances = alive >= needed && job.outcome.is_none() && !job.units[unit].done_work;
+        if advances {
+            self.set_speed(slot, unit);
+        } else if job.units[unit].advancing {
+            self.stop_unit(slot, unit, Unsaved::Kept);
+            self.world.jobs.slot_mut(slot).units[unit].dirty = false;
+            self.scratch
+                .dirty_units
+                .retain(|key| *key != (slot, u32::try_from(unit).unwrap_or(0)));
+        }
+        self.book_unit(slot, unit);
+    }
+
+    /// Asks for the speed of a unit that advances and schedules its next event.
+    fn set_speed(&mut self, slot: u32, unit: usize) {
+        self.catch_up(slot, unit);
+        let now = self.world.now;
+        let job = self.world.jobs.slot(slot);
+        let tasks = &job.tasks[job.tasks_of(unit)];
+        let running = tasks
+            .iter()
+            .filter(|task| task.state == TaskState::Running)
+            .count();
+        let nominal = match job.spec.request.advance {
+            Advance::Between { .. } => job.spec.request.groups[0].count as usize,
+            _ => tasks.len(),
+        };
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let on = Placement {
+            running: small(running),
+            nominal: small(nominal),
+            tasks,
+        };
+        let done = whole_nanos(job.units[unit].done);
+        let speed = self
+            .platform
+            .speed
+            .speed(&job.spec.profile, &on, &Neighbours::default(), done);
+        let mut weights = smallvec::SmallVec::new();
+        for task in tasks.iter().filter(|task| task.state == TaskState::Running) {
+            let milli = job.spec.request.groups[usize::from(task.group)]
+                .request
+                .gpus
+                .milli();
+            add_to(
+                &mut weights,
+                self.world.cluster.node(task.node).pool,
+                u64::from(milli),
+            );
+        }
+        let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
+        let same = entry.advancing && entry.rate == speed.rate && entry.event.is_some();
+        entry.weights = weights;
+        entry.slices = speed.slices;
+        if same && speed.until.is_none() {
+            return;
+        }
+        entry.advancing = true;
+        entry.rate = speed.rate;
+        let next = entry.next_event(now, speed.until);
+        if let Some(event) = entry.event.take() {
+            self.queue.cancel(event);
+        }
+        if let Some(at) = next {
+            let unit = u32::try_from(unit).expect("at most 10^6 tasks");
+            let event = self.schedule(at, Phase::Completions, Ev::Unit { slot, unit });
+            self.world.jobs.slot_mut(slot).units[unit as usize].event = Some(event);
+        }
+    }
+
+    /// Books the GPUs of a unit's tasks under what they do now.
+    fn book_unit(&mut self, slot: u32, unit: usize) {
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        let (advancing, slices) = (job.units[unit].advancing, job.units[unit].slices);
+        let booked = std::mem::replace(&mut job.units[unit].booked, slices);
+        for place in job.tasks_of(unit) {
+            let task = &mut job.tasks[place];
+            let mode = mode_of(task, advancing);
+            if mode == task.mode && (mode != Mode::Advancing || booked == slices) {
+                continue;
+            }
+            let before = std::mem::replace(&mut task.mode, mode);
+            let requested = job.spec.request.groups[usize::from(task.group)]
+                .request
+                .gpus
+                .milli();
+            let pool = self.world.cluster.nodes[task.node.index()].pool;
+            let grant = task.grant;
+            let old = Entry {
+                grant,
+                requested,
+                mode: before,
+                slices: booked,
+            };
+            let new = Entry {
+                grant,
+                requested,
+                mode,
+                slices,
+            };
+            self.ledger.book_task(pool, old, Change::Off, now);
+            self.ledger.book_task(pool, new, Change::On, now);
+        }
+    }
+
+    /// Takes a task off the books before what it holds changes.
+    pub(super) fn unbook(&mut self, slot: u32, task: usize) {
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        let booked = job.units[job.unit_of(task)].booked;
+        let entry = &mut job.tasks[task];
+        let mode = std::mem::take(&mut entry.mode);
+        let requested = job.spec.request.groups[usize::from(entry.group)]
+            .request
+            .gpus
+            .milli();
+        let pool = self.world.cluster.nodes[entry.node.index()].pool;
+        let old = Entry {
+            grant: entry.grant,
+            requested,
+            mode,
+            slices: booked,
+        };
+        self.ledger.book_task(pool, old, Change::Off, now);
+    }
+}
+
+/// What a task's GPUs are booked under.
+fn mode_of(task: &crate::live::Task, advancing: bool) -> Mode {
+    if task.dead || !task.holds_gpus() {
+        return Mode::None;
+    }
+    match task.state {
+        TaskState::Reserved => Mode::Held,
+        TaskState::Starting | TaskState::Ending => Mode::Startup,
+        TaskState::Running if advancing => Mode::Advancing,
+        _ => Mode::Waiting,
+    }
+}
+
+/// Whole nanoseconds at the reference rate, rounded down.
+fn whole_nanos(work: u128) -> SimDuration {
+    SimDuration::from_nanos(u64::try_from(work / u128::from(RATE_ONE)).unwrap_or(u64::MAX))
+}
+
+impl Unit {
+    /// Everything up to `tail` nanoseconds before now is saved.
+    fn save_at_tail(&mut self, tail: u64) {
+        let unsaved_work = u128::from(self.rate) * u128::from(tail);
+        self.left_saved = self.left.map(|left| left + unsaved_work);
+        self.since_save = tail;
+        self.unsaved.clear();
+        if tail > 0 {
+            let useful = u128::from(self.slices.useful) * u128::from(tail);
+            for place in 0..self.weights.len() {
+                let (pool, milli) = self.weights[place];
+                add_to(&mut self.unsaved, pool, u128::from(milli) * useful);
+            }
+        }
+    }
+
+    /// When its work is done at the present rate, or it wants to be asked again, if sooner.
+    fn next_event(&self, now: SimTime, until: Option<Until>) -> Option<SimTime> {
+        let rate = u128::from(self.rate);
+        let after = |work: u128| {
+            let nanos = work.checked_add(rate - 1)?.checked_div(rate)?;
+            let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+            Some(now.saturating_add(SimDuration::from_nanos(nanos)))
+        };
+        let finish = match self.left {
+            Some(left) if rate > 0 => after(left),
+            _ => None,
+        };
+        let again = match until {
+            None => None,
+            Some(Until::After(length)) => now.checked_add(length),
+            Some(Until::Progress(mark)) if rate > 0 => {
+                let mark = u128::from(mark.as_nanos()) * u128::from(RATE_ONE);
+                after(mark.saturating_sub(self.done).max(1))
+            }
+            Some(Until::Progress(_)) => None,
+        };
+        [finish, again].into_iter().flatten().min()
+    }
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self::USEFUL
+    }
+}

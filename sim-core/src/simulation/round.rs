@@ -1,0 +1,172 @@
+//! The decision round: controllers, admission, schedulers by id, autoscalers; each only if it has
+//! news, each seeing the effects of those before, repeated for those with news from another.
+
+use super::Simulation;
+use super::components::Component;
+use super::events::Ev;
+use crate::autoscaler::WouldFit;
+use crate::engine::Phase;
+use crate::error::{DecisionError, RunError};
+use crate::ids::{ControllerId, PoolId, SchedulerId, TaskRef};
+use crate::news::Inbox;
+use crate::policy::NodeTemplate;
+use crate::time::SimTime;
+use crate::view::View;
+
+/// Calls in a row that only woke up and changed nothing, after which a run is given up.
+const IDLE_CALLS_MAX: u32 = 10_000;
+
+impl Simulation {
+    pub(super) fn round(&mut self) -> Result<(), RunError> {
+        let controllers = self.platform.controllers.len();
+        let schedulers = self.platform.schedulers.len();
+        loop {
+            let mut called = false;
+            for id in 0..controllers {
+                called |= self.call(Component::Controller(ControllerId(small(id))))?;
+            }
+            called |= self.call(Component::Admission)?;
+            for id in 0..schedulers {
+                called |= self.call(Component::Scheduler(SchedulerId(small(id))))?;
+            }
+            called |= self.call(Component::Autoscaler)?;
+            if !called {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Calls a component if it has news, and applies what it decides.
+    fn call(&mut self, component: Component) -> Result<bool, RunError> {
+        if self.inboxes.of(component).is_empty() {
+            return Ok(false);
+        }
+        let inbox = std::mem::take(self.inboxes.of(component));
+        let only_woken = inbox.only_woken();
+        let changes = self.changes;
+        match component {
+            Component::Controller(id) => self.call_controller(id, &inbox)?,
+            Component::Admission => self.call_admission(&inbox)?,
+            Component::Scheduler(id) => self.call_scheduler(id, &inbox)?,
+            Component::Autoscaler => self.call_autoscaler(&inbox)?,
+            Component::Engine => {}
+        }
+        self.give_back(component, inbox);
+        if only_woken && self.changes == changes {
+            self.idle_calls += 1;
+            if self.idle_calls >= IDLE_CALLS_MAX {
+                return Err(RunError::NoProgress {
+                    time: self.world.now,
+                    rounds: self.idle_calls,
+                    component: component.name(&self.platform),
+                });
+            }
+        } else {
+            self.idle_calls = 0;
+        }
+        Ok(true)
+    }
+
+    /// Returns an inbox's buffers, unless new news arrived meanwhile.
+    fn give_back(&mut self, component: Component, mut read: Inbox) {
+        let inbox = self.inboxes.of(component);
+        if inbox.is_empty() {
+            read.clear();
+            *inbox = read;
+        }
+    }
+
+    fn call_controller(&mut self, id: ControllerId, inbox: &Inbox) -> Result<(), RunError> {
+        let view = View::new(&self.world, SchedulerId(0));
+        self.scratch.lifecycle.list.clear();
+        let out = &mut self.scratch.lifecycle;
+        self.platform.controllers[id.index()].react(&view, &inbox.news(), out);
+        self.apply_lifecycle(id)
+    }
+
+    fn call_admission(&mut self, inbox: &Inbox) -> Result<(), RunError> {
+        let Some(admission) = &mut self.platform.admission else {
+            return Ok(());
+        };
+        let view = View::new(&self.world, SchedulerId(0));
+        self.scratch.admissions.list.clear();
+        admission.admit(&view, &inbox.news(), &mut self.scratch.admissions);
+        self.apply_admissions()
+    }
+
+    fn call_scheduler(&mut self, id: SchedulerId, inbox: &Inbox) -> Result<(), RunError> {
+        self.world.sync_space();
+        let view = View::new(&self.world, id);
+        self.scratch.decisions.begin(self.world.holds.next);
+        let out = &mut self.scratch.decisions;
+        self.platform.schedulers[id.index()]
+            .policy
+            .decide(&view, &inbox.news(), out);
+        self.apply_decisions(id)
+    }
+
+    fn call_autoscaler(&mut self, inbox: &Inbox) -> Result<(), RunError> {
+        let Some(mut autoscaler) = self.platform.autoscaler.take() else {
+            return Ok(());
+        };
+        self.world.sync_space();
+        let mut scaling = std::mem::take(&mut self.scratch.scaling);
+        scaling.list.clear();
+        let view = View::new(&self.world, SchedulerId(0));
+        autoscaler.scale(
+            &view,
+            &inbox.news(),
+            &Fits { simulation: self },
+            &mut scaling,
+        );
+        self.platform.autoscaler = Some(autoscaler);
+        let result = self.apply_scaling(&scaling);
+        self.scratch.scaling = scaling;
+        result
+    }
+
+    /// Sets a component's wake-up; the last request wins.
+    pub(super) fn wake(&mut self, component: Component, at: SimTime) -> Result<(), DecisionError> {
+        if at < self.world.now {
+            return Err(DecisionError::WakeInThePast(at));
+        }
+        let place = component.place(&self.platform);
+        if let Some(handle) = self.wakes[place].take() {
+            self.queue.cancel(handle);
+        }
+        let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
+        self.wakes[place] = Some(handle);
+        Ok(())
+    }
+}
+
+fn small(id: usize) -> u8 {
+    u8::try_from(id).expect("few components")
+}
+
+/// Answers an autoscaler's questions from the schedulers and the supply.
+struct Fits<'a> {
+    simulation: &'a Simulation,
+}
+
+impl WouldFit for Fits<'_> {
+    fn would_fit(&self, task: TaskRef, node: &NodeTemplate) -> bool {
+        let Some(job) = self.simulation.world.jobs.get(task.job) else {
+            return false;
+        };
+        let view = View::new(&self.simulation.world, job.scheduler);
+        let policy = &self.simulation.platform.schedulers[job.scheduler.index()].policy;
+        policy.would_fit(task, node, &view)
+    }
+
+    fn template(&self, pool: PoolId) -> NodeTemplate {
+        NodeTemplate {
+            pool,
+            free: self.simulation.world.cluster.pools[pool.index()].full,
+        }
+    }
+
+    fn room(&self, pool: PoolId) -> u32 {
+        self.simulation.room(pool)
+    }
+}

@@ -1,0 +1,289 @@
+//! The free capacity that plans and the engine's probe work on, with indices per task shape.
+//!
+//! One copy of every node's free state, brought up to date from a list of touched nodes, changed by
+//! plans and undone from a journal. For each task shape that was ever asked about it keeps, lazily,
+//! how many tasks fit on each node: a shape pays one test per node touched since it was last asked.
+
+use crate::bitset::BitSet;
+use crate::device::{NodeFree, Sharing};
+use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
+use crate::job::TaskRequest;
+
+/// What the space must know of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolInfo {
+    /// First node.
+    pub(crate) first: u32,
+    /// One past the last node.
+    pub(crate) end: u32,
+    pub(crate) sharing: Sharing,
+    /// Bit of its GPU model.
+    pub(crate) model: u64,
+}
+
+impl PoolInfo {
+    /// Whether nodes of the pool are of a model the request accepts.
+    pub(crate) fn accepts(&self, request: &TaskRequest) -> bool {
+        request.models == 0 || request.models & self.model != 0
+    }
+}
+
+/// Where the tasks of one shape fit.
+#[derive(Clone, Debug)]
+struct ShapeIndex {
+    /// Position in the log of touched nodes up to which the index is current.
+    cursor: u64,
+    /// Nodes where at least one fits.
+    feasible: BitSet,
+    /// Tasks that fit, per node.
+    slots: Vec<u16>,
+    /// Tasks that fit by GPU alone, per node; empty if CPU and memory play no part.
+    gpu_slots: Vec<u16>,
+    /// Sums over each pool.
+    total: Vec<u64>,
+    gpu_total: Vec<u64>,
+}
+
+/// Free capacity with indices.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    nodes: Vec<NodeFree>,
+    pub(crate) pools: Vec<PoolInfo>,
+    pool_of: Vec<PoolId>,
+    /// Nodes touched, oldest first, from log position `log_start`.
+    log: Vec<NodeId>,
+    log_start: u64,
+    shapes: Vec<Option<Box<ShapeIndex>>>,
+    journal: Vec<(NodeId, NodeFree)>,
+    pub(crate) planning: bool,
+}
+
+impl Space {
+    pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>) -> Self {
+        let mut pool_of = vec![PoolId(0); nodes.len()];
+        for (pool, id) in pools.iter().zip(0..) {
+            pool_of[pool.first as usize..pool.end as usize].fill(PoolId(id));
+        }
+        Self {
+            nodes,
+            pools,
+            pool_of,
+            log: Vec::new(),
+            log_start: 0,
+            shapes: Vec::new(),
+            journal: Vec::new(),
+            planning: false,
+        }
+    }
+
+    pub(crate) fn node(&self, node: NodeId) -> &NodeFree {
+        &self.nodes[node.index()]
+    }
+
+    pub(crate) fn pool_of(&self, node: NodeId) -> PoolId {
+        self.pool_of[node.index()]
+    }
+
+    pub(crate) fn sharing(&self, node: NodeId) -> Sharing {
+        self.pools[self.pool_of[node.index()].index()].sharing
+    }
+
+    /// Replaces a node's free state; not undone by anything.
+    pub(crate) fn set(&mut self, node: NodeId, free: NodeFree) {
+        if self.nodes[node.index()] != free {
+            self.nodes[node.index()] = free;
+            self.touch(node);
+        }
+    }
+
+    /// Replaces a node's free state so that [`undo_to`](Self::undo_to) can take it back.
+    pub(crate) fn change(&mut self, node: NodeId, free: NodeFree) {
+        self.journal.push((node, self.nodes[node.index()]));
+        self.nodes[node.index()] = free;
+        self.touch(node);
+    }
+
+    pub(crate) fn mark(&self) -> usize {
+        self.journal.len()
+    }
+
+    pub(crate) fn undo_to(&mut self, mark: usize) {
+        while self.journal.len() > mark {
+            if let Some((node, free)) = self.journal.pop() {
+                self.nodes[node.index()] = free;
+                self.touch(node);
+            }
+        }
+    }
+
+    fn touch(&mut self, node: NodeId) {
+        if self.log.len() > 4 * self.nodes.len() + 1_024 {
+            self.log_start += self.log.len() as u64;
+            self.log.clear();
+        }
+        self.log.push(node);
+    }
+
+    /// Brings the index of a shape up to date.
+    fn refresh(&mut self, shape: ShapeId, request: &TaskRequest) {
+        if self.shapes.len() <= shape.index() {
+            self.shapes.resize(shape.index() + 1, None);
+        }
+        let end = self.log_start + self.log.len() as u64;
+        match &self.shapes[shape.index()] {
+            Some(index) if index.cursor == end => return,
+            Some(index) if index.cursor >= self.log_start => {
+                let start = usize::try_from(index.cursor - self.log_start).unwrap_or(usize::MAX);
+                if self.log.len() - start <= self.nodes.len() {
+                    self.catch_up(shape, request, start, end);
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.rebuild(shape, request, end);
+    }
+
+    fn catch_up(&mut self, shape: ShapeId, request: &TaskRequest, start: usize, end: u64) {
+        let Some(mut index) = self.shapes[shape.index()].take() else {
+            return;
+        };
+        for place in start..self.log.len() {
+            let node = self.log[place];
+            let (slots, gpu_slots) = self.slots_of(node, request);
+            index.update(node, self.pool_of[node.index()], slots, gpu_slots);
+        }
+        index.cursor = end;
+        self.shapes[shape.index()] = Some(index);
+    }
+
+    fn rebuild(&mut self, shape: ShapeId, request: &TaskRequest, end: u64) {
+        let count = self.nodes.len();
+        let with_rest = request.cpu.0 > 0 || request.memory.0 > 0;
+        let mut index = Box::new(ShapeIndex {
+            cursor: end,
+            feasible: BitSet::new(u32::try_from(count).unwrap_or(u32::MAX)),
+            slots: vec![0; count],
+            gpu_slots: vec![0; if with_rest { count } else { 0 }],
+            total: vec![0; self.pools.len()],
+            gpu_total: vec![0; self.pools.len()],
+        });
+        for place in 0..count {
+            let node = NodeId(u32::try_from(place).unwrap_or(u32::MAX));
+            let (slots, gpu_slots) = self.slots_of(node, request);
+            index.update(node, self.pool_of[place], slots, gpu_slots);
+        }
+        self.shapes[shape.index()] = Some(index);
+    }
+
+    /// Tasks of a shape that fit on a node, and by GPU alone; at most 65,535.
+    pub(crate) fn slots_of(&self, node: NodeId, request: &TaskRequest) -> (u16, u16) {
+        let pool = &self.pools[self.pool_of[node.index()].index()];
+        if !pool.accepts(request) {
+            return (0, 0);
+        }
+        slots_on(&self.nodes[node.index()], request, pool.sharing)
+    }
+
+    /// Tasks of a shape that fit in `pools`, over all nodes.
+    pub(crate) fn slots(&mut self, shape: ShapeId, request: &TaskRequest, pools: PoolSet) -> u64 {
+        self.refresh(shape, request);
+        let index = self.shapes[shape.index()].as_ref();
+        index.map_or(0, |index| sum(&index.total, pools))
+    }
+
+    /// The same ignoring CPU and memory.
+    pub(crate) fn gpu_slots(
+        &mut self,
+        shape: ShapeId,
+        request: &TaskRequest,
+        pools: PoolSet,
+    ) -> u64 {
+        self.refresh(shape, request);
+        let index = self.shapes[shape.index()].as_ref();
+        index.map_or(0, |index| {
+            sum(
+                if index.gpu_slots.is_empty() {
+                    &index.total
+                } else {
+                    &index.gpu_total
+                },
+                pools,
+            )
+        })
+    }
+
+    /// The first node at or after `from` within `pools` where a task of the shape fits.
+    pub(crate) fn next_feasible(
+        &mut self,
+        shape: ShapeId,
+        request: &TaskRequest,
+        pools: PoolSet,
+        from: NodeId,
+    ) -> Option<NodeId> {
+        self.refresh(shape, request);
+        let index = self.shapes[shape.index()].as_ref()?;
+        let mut at = from.0;
+        for pool in pools.iter() {
+            let Some(pool) = self.pools.get(pool.index()) else {
+                break;
+            };
+            if pool.end <= at {
+                continue;
+            }
+            at = at.max(pool.first);
+            if let Some(found) = index.feasible.next_at_or_after(at)
+                && found < pool.end
+            {
+                return Some(NodeId(found));
+            }
+        }
+        None
+    }
+}
+
+/// Tasks of a shape that fit on a node with this much free, and by GPU alone; at most 65,535.
+pub(crate) fn slots_on(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> (u16, u16) {
+    let cap = |slots: u32| u16::try_from(slots).unwrap_or(u16::MAX);
+    let gpu = free.gpu_slots(request, sharing);
+    if request.cpu.0 == 0 && request.memory.0 == 0 {
+        return (cap(gpu), cap(gpu));
+    }
+    (cap(free.slots(request, sharing)), cap(gpu))
+}
+
+impl ShapeIndex {
+    fn update(&mut self, node: NodeId, pool: PoolId, slots: u16, gpu_slots: u16) {
+        let old = &mut self.slots[node.index()];
+        if *old != slots {
+            let total = &mut self.total[pool.index()];
+            *total = *total - u64::from(*old) + u64::from(slots);
+            if *old == 0 {
+                self.feasible.insert(node.0);
+            } else if slots == 0 {
+                self.feasible.remove(node.0);
+            }
+            *old = slots;
+        }
+        if let Some(old) = self.gpu_slots.get_mut(node.index()) {
+            let total = &mut self.gpu_total[pool.index()];
+            *total = *total - u64::from(*old) + u64::from(gpu_slots);
+            *old = gpu_slots;
+        }
+    }
+}
+
+fn sum(totals: &[u64], pools: PoolSet) -> u64 {
+    if pools.len() == 1 {
+        return totals
+            .get(pools.0.trailing_zeros() as usize)
+            .copied()
+            .unwrap_or(0);
+    }
+    totals
+        .iter()
+        .zip(0..)
+        .filter(|(_, id)| pools.contains(PoolId(*id)))
+        .map(|(t, _)| *t)
+        .sum()
+}

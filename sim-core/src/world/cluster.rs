@@ -1,0 +1,268 @@
+//! Nodes and pools as they are, and what each node contributes to its pool's sums.
+
+use smallvec::SmallVec;
+
+use crate::device::NodeFree;
+use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
+use crate::reason::{REASONS, Reason};
+use crate::space::PoolInfo;
+use crate::supply::{Supply, Tenure};
+use crate::time::SimTime;
+
+/// Where a node is in its life, whether or not anybody knows of its failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Not rented.
+    Absent,
+    /// Asked for; not paid yet.
+    Requested,
+    /// Paid, not usable yet.
+    Booting,
+    /// Usable, unless down or cordoned.
+    Up,
+    /// Switched off, still paid.
+    Off,
+}
+
+/// Free capacity and what hinders its use, for one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Booking {
+    provisioning: u32,
+    down: u32,
+    free: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) pool: PoolId,
+    pub(crate) ordinal: u32,
+    pub(crate) stage: Stage,
+    /// It has failed, in truth.
+    pub(crate) failed: bool,
+    /// Its failure has been noticed.
+    pub(crate) noticed: bool,
+    pub(crate) cordoned: bool,
+    /// It is about to be taken away.
+    pub(crate) under_notice: bool,
+    pub(crate) free: NodeFree,
+    /// Tasks that hold something here: (job slot, task index).
+    pub(crate) tasks: SmallVec<[(u32, u32); 8]>,
+    /// Holds with a part here, oldest first.
+    pub(crate) holds: SmallVec<[HoldId; 1]>,
+    /// Since when it is paid.
+    pub(crate) paid_since: Option<SimTime>,
+    pub(crate) dirty: bool,
+    booking: Booking,
+    booked_held: SmallVec<[(Reason, u32); 1]>,
+}
+
+impl Node {
+    /// Whether a scheduler may place tasks here, as far as anybody knows.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Up && !self.noticed && !self.cordoned && !self.under_notice
+    }
+
+    /// Whether it works, in truth.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.stage == Stage::Up && !self.failed
+    }
+
+    fn booking(&self, capacity: u32) -> Booking {
+        let mut booking = Booking::default();
+        match self.stage {
+            Stage::Absent | Stage::Requested => {}
+            Stage::Booting => booking.provisioning = capacity,
+            _ if self.failed => booking.down = capacity,
+            _ if self.cordoned || self.under_notice => booking.down = self.free.milli,
+            _ => booking.free = self.free.milli,
+        }
+        booking
+    }
+}
+
+/// Sums over a pool [milli-GPU].
+#[derive(Clone, Debug)]
+pub(crate) struct PoolTotals {
+    pub(crate) provisioning: u64,
+    pub(crate) down: u64,
+    /// Free on working nodes that are not cordoned, beyond what holds set aside.
+    pub(crate) free: u64,
+    pub(crate) held: [u64; REASONS],
+    /// Nodes that are paid.
+    pub(crate) paid_nodes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) first: NodeId,
+    pub(crate) max_nodes: u32,
+    /// A node of the pool with nothing on it.
+    pub(crate) full: NodeFree,
+    pub(crate) totals: PoolTotals,
+    /// Whether `totals` changed since the ledger looked.
+    pub(crate) changed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) pools: Vec<Pool>,
+    /// Nodes whose free state the plan space has not seen yet.
+    pub(crate) dirty: Vec<NodeId>,
+    /// Nodes whose truth differs from what is observed: dead and unnoticed, or switched off but
+    /// paid. Ascending; nearly always empty.
+    pub(crate) diverged: Vec<NodeId>,
+    /// Whether anything the probe depends on changed since it last ran.
+    pub(crate) capacity_changed: bool,
+}
+
+impl Cluster {
+    pub(crate) fn new(supply: &Supply, infos: &[PoolInfo]) -> Self {
+        let mut nodes = Vec::new();
+        let mut pools = Vec::new();
+        for ((spec, info), id) in supply.pools.iter().zip(infos).zip(0..) {
+            let model = &spec.model;
+            let full = NodeFree::empty(model.gpus, model.cpu.0, model.memory.0);
+            let present = match spec.tenure {
+                Tenure::Owned { nodes } => nodes,
+                Tenure::Rented(elastic) => elastic.min,
+            };
+            pools.push(Pool {
+                name: spec.name.clone(),
+                first: NodeId(info.first),
+                max_nodes: spec.max_nodes(),
+                full,
+                totals: PoolTotals {
+                    provisioning: 0,
+                    down: 0,
+                    free: 0,
+                    held: [0; REASONS],
+                    paid_nodes: 0,
+                },
+                changed: true,
+            });
+            for ordinal in 0..spec.max_nodes() {
+                let stage = if ordinal < present {
+                    Stage::Up
+                } else {
+                    Stage::Absent
+                };
+                nodes.push(Node {
+                    pool: PoolId(id),
+                    ordinal,
+                    stage,
+                    failed: false,
+                    noticed: false,
+                    cordoned: false,
+                    under_notice: false,
+                    free: NodeFree {
+                        open: stage == Stage::Up,
+                        ..full
+                    },
+                    tasks: SmallVec::new(),
+                    holds: SmallVec::new(),
+                    paid_since: None,
+                    dirty: false,
+                    booking: Booking::default(),
+                    booked_held: SmallVec::new(),
+                });
+            }
+        }
+        let mut cluster = Self {
+            nodes,
+            pools,
+            dirty: Vec::new(),
+            diverged: Vec::new(),
+            capacity_changed: true,
+        };
+        for place in 0..cluster.nodes.len() {
+            let node = NodeId(u32::try_from(place).expect("at most 10^7 nodes"));
+            if cluster.nodes[place].stage == Stage::Up {
+                cluster.pay(node, SimTime::ZERO);
+            }
+            cluster.touched(node, SmallVec::new());
+        }
+        cluster
+    }
+
+    pub(crate) fn all_pools(&self) -> PoolSet {
+        (0..self.pools.len())
+            .filter_map(|p| u8::try_from(p).ok())
+            .map(PoolId)
+            .collect()
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Payment for a node begins.
+    pub(crate) fn pay(&mut self, id: NodeId, now: SimTime) {
+        let node = &mut self.nodes[id.index()];
+        node.paid_since = Some(now);
+        self.pools[node.pool.index()].totals.paid_nodes += 1;
+        self.pools[node.pool.index()].changed = true;
+    }
+
+    /// Payment for a node ends; returns since when it was paid.
+    pub(crate) fn stop_paying(&mut self, id: NodeId) -> Option<SimTime> {
+        let node = &mut self.nodes[id.index()];
+        let since = node.paid_since.take()?;
+        self.pools[node.pool.index()].totals.paid_nodes -= 1;
+        self.pools[node.pool.index()].changed = true;
+        Some(since)
+    }
+
+    /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
+    /// date. `held` is what holds set aside on it, by reason [milli].
+    pub(crate) fn touched(&mut self, id: NodeId, held: SmallVec<[(Reason, u32); 1]>) {
+        let node = &mut self.nodes[id.index()];
+        let pool = &mut self.pools[node.pool.index()];
+        node.free.open = node.is_open();
+        let capacity = u32::from(pool.full.devices) * crate::units::MILLI_PER_GPU;
+        let booking = node.booking(capacity);
+        let held = if booking.down == capacity && node.failed {
+            SmallVec::new()
+        } else {
+            held
+        };
+        let totals = &mut pool.totals;
+        if booking != node.booking {
+            totals.provisioning += u64::from(booking.provisioning);
+            totals.provisioning -= u64::from(node.booking.provisioning);
+            totals.down += u64::from(booking.down);
+            totals.down -= u64::from(node.booking.down);
+            totals.free += u64::from(booking.free);
+            totals.free -= u64::from(node.booking.free);
+            node.booking = booking;
+            pool.changed = true;
+        }
+        if held != node.booked_held {
+            for (why, milli) in &held {
+                totals.held[why.index()] += u64::from(*milli);
+            }
+            for (why, milli) in &node.booked_held {
+                totals.held[why.index()] -= u64::from(*milli);
+            }
+            node.booked_held = held;
+            pool.changed = true;
+        }
+        let diverges =
+            (node.failed && !node.noticed && node.stage == Stage::Up) || node.stage == Stage::Off;
+        if diverges || !self.diverged.is_empty() {
+            match (self.diverged.binary_search(&id), diverges) {
+                (Err(place), true) => self.diverged.insert(place, id),
+                (Ok(place), false) => {
+                    self.diverged.remove(place);
+                }
+                _ => {}
+            }
+        }
+        self.capacity_changed = true;
+        if !node.dirty {
+            node.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+}

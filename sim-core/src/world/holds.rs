@@ -1,0 +1,296 @@
+//! Holds: capacity set aside without a task on it.
+//!
+//! From its start a hold sets aside, per part, the least of what it has not lent to tasks and what
+//! is free on the node, older holds first; what is released on the node goes to holds before it is
+//! free.
+
+use smallvec::SmallVec;
+
+use super::World;
+use super::occupy::add_to;
+use crate::decision::HoldFor;
+use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
+use crate::engine::EventHandle;
+use crate::ids::{HoldId, NodeId};
+use crate::job::{GpuRequest, TaskRequest};
+use crate::reason::Reason;
+use crate::time::SimTime;
+
+/// What a hold sets aside on one node.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) node: NodeId,
+    pub(crate) amount: TaskRequest,
+    /// Thousandths on each device.
+    milli_each: u16,
+    /// Devices set aside now.
+    backed: DeviceSet,
+    backed_cpu: u32,
+    backed_memory: u64,
+    /// Lent to tasks placed within.
+    used_devices: u32,
+    used_milli: u32,
+    used_cpu: u32,
+    used_memory: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Hold {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) from: SimTime,
+    pub(crate) until: Option<SimTime>,
+    pub(crate) who: HoldFor,
+    pub(crate) why: Reason,
+    /// Its start has come.
+    pub(crate) active: bool,
+    pub(crate) committed: bool,
+    pub(crate) timer: Option<EventHandle>,
+}
+
+/// Live holds by id, ascending.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HoldTable {
+    live: std::collections::BTreeMap<HoldId, Hold>,
+    pub(crate) next: u32,
+}
+
+impl HoldTable {
+    pub(crate) fn get(&self, id: HoldId) -> Option<&Hold> {
+        self.live.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
+        self.live.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (HoldId, &Hold)> {
+        self.live.iter().map(|(id, hold)| (*id, hold))
+    }
+}
+
+impl World {
+    /// Makes a hold known; it sets nothing aside before [`start_hold`](Self::start_hold).
+    pub(crate) fn add_hold(&mut self, id: HoldId, hold: Hold) {
+        self.holds.next = self.holds.next.max(id.0 + 1);
+        self.holds.live.insert(id, hold);
+    }
+
+    /// A part with nothing backed.
+    pub(crate) fn new_part(&self, node: NodeId, amount: TaskRequest) -> Part {
+        let sharing = self.sharing_of(node);
+        Part {
+            node,
+            amount,
+            milli_each: sharing.granted_each(amount.gpus),
+            backed: DeviceSet::EMPTY,
+            backed_cpu: 0,
+            backed_memory: 0,
+            used_devices: 0,
+            used_milli: 0,
+            used_cpu: 0,
+            used_memory: 0,
+        }
+    }
+
+    pub(crate) fn sharing_of(&self, node: NodeId) -> Sharing {
+        self.space.borrow().sharing(node)
+    }
+
+    /// A hold begins to set capacity aside.
+    pub(crate) fn start_hold(&mut self, id: HoldId) {
+        let Some(hold) = self.holds.get_mut(id) else {
+            return;
+        };
+        hold.active = true;
+        let nodes: SmallVec<[NodeId; 8]> = hold.parts.iter().map(|part| part.node).collect();
+        for node in nodes {
+            let holds = &mut self.cluster.nodes[node.index()].holds;
+            if let Err(place) = holds.binary_search(&id) {
+                holds.insert(place, id);
+            }
+            self.touch(node);
+        }
+    }
+
+    /// Whether everything a hold wants is set aside.
+    pub(crate) fn is_fully_backed(&self, id: HoldId) -> bool {
+        self.holds.get(id).is_some_and(|hold| {
+            hold.parts.iter().all(|part| {
+                part.backed.len() == part.amount.gpus.devices()
+                    && part.backed_cpu == part.amount.cpu.0
+                    && part.backed_memory == part.amount.memory.0
+            })
+        })
+    }
+
+    /// A hold ends: what it set aside is free, tasks within it stay.
+    pub(crate) fn end_hold(&mut self, id: HoldId) -> Option<Hold> {
+        let hold = self.holds.live.remove(&id)?;
+        for part in &hold.parts {
+            let state = &mut self.cluster.nodes[part.node.index()];
+            state.holds.retain(|other| *other != id);
+            state
+                .free
+                .give(part.backing(), part.backed_cpu, part.backed_memory);
+            for &(slot, task) in state.tasks.clone().iter() {
+                let entry = &mut self.jobs.slot_mut(slot).tasks[task as usize];
+                if entry.hold == Some(id) {
+                    entry.hold = None;
+                }
+            }
+            self.touch(part.node);
+        }
+        Some(hold)
+    }
+
+    /// What a committed, active hold sets aside on a node, as free capacity.
+    pub(crate) fn backed(&self, id: HoldId, node: NodeId) -> Option<NodeFree> {
+        let hold = self
+            .holds
+            .get(id)
+            .filter(|hold| hold.active && hold.committed)?;
+        let devices = self.cluster.node(node).free.devices;
+        let mut free = NodeFree::empty(devices, 0, 0);
+        free.left = [0; crate::device::MAX_DEVICES];
+        (free.milli, free.whole) = (0, 0);
+        let mut found = false;
+        for part in hold.parts.iter().filter(|part| part.node == node) {
+            found = true;
+            for device in part.backed.iter() {
+                free.left[device] += part.milli_each;
+                free.milli += u32::from(part.milli_each);
+                free.whole += u8::from(free.left[device] == 1_000);
+            }
+            free.cpu += part.backed_cpu;
+            free.memory += part.backed_memory;
+        }
+        found.then_some(free)
+    }
+
+    /// Lends a part of a hold to a task: frees it on the node so that the task can take it.
+    pub(crate) fn draw(&mut self, id: HoldId, node: NodeId, grant: Grant, request: &TaskRequest) {
+        let Some(hold) = self.holds.get_mut(id) else {
+            return;
+        };
+        let state = &mut self.cluster.nodes[node.index()];
+        let mut devices = grant.devices;
+        let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
+        for part in hold.parts.iter_mut().filter(|part| part.node == node) {
+            let lent = DeviceSet(part.backed.0 & devices.0);
+            devices.0 &= !lent.0;
+            part.backed.0 &= !lent.0;
+            part.used_devices += lent.len();
+            part.used_milli += lent.len() * u32::from(grant.milli_each);
+            let (part_cpu, part_memory) =
+                (cpu.min(part.backed_cpu), memory.min(part.backed_memory));
+            part.backed_cpu -= part_cpu;
+            part.used_cpu += part_cpu;
+            part.backed_memory -= part_memory;
+            part.used_memory += part_memory;
+            cpu -= part_cpu;
+            memory -= part_memory;
+            let lent = Grant {
+                devices: lent,
+                milli_each: part.milli_each,
+            };
+            state.free.give(lent, part_cpu, part_memory);
+        }
+    }
+
+    /// A task within a hold gave its place back: it is the hold's again.
+    pub(crate) fn undraw(&mut self, id: HoldId, node: NodeId, freed: Grant, request: &TaskRequest) {
+        let Some(hold) = self.holds.get_mut(id) else {
+            return;
+        };
+        let mut devices = freed.devices.len();
+        let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
+        for part in hold.parts.iter_mut().filter(|part| part.node == node) {
+            let back = devices.min(part.used_devices);
+            devices -= back;
+            part.used_devices -= back;
+            part.used_milli = part
+                .used_milli
+                .saturating_sub(back * u32::from(freed.milli_each));
+            let (part_cpu, part_memory) = (cpu.min(part.used_cpu), memory.min(part.used_memory));
+            part.used_cpu -= part_cpu;
+            part.used_memory -= part_memory;
+            cpu -= part_cpu;
+            memory -= part_memory;
+        }
+    }
+
+    /// Sets aside what holds on a node still want, older holds first; returns what is held, by
+    /// reason [milli].
+    pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
+        let sharing = self.sharing_of(node);
+        let state = &mut self.cluster.nodes[node.index()];
+        let mut held = SmallVec::new();
+        for id in &state.holds {
+            let Some(hold) = self.holds.live.get_mut(id) else {
+                continue;
+            };
+            for part in hold.parts.iter_mut().filter(|part| part.node == node) {
+                part.top_up(&mut state.free, sharing);
+                add_to(&mut held, hold.why, part.backing().milli());
+            }
+        }
+        held
+    }
+}
+
+impl Part {
+    fn backing(&self) -> Grant {
+        Grant {
+            devices: self.backed,
+            milli_each: self.milli_each,
+        }
+    }
+
+    fn top_up(&mut self, free: &mut NodeFree, sharing: Sharing) {
+        let cpu = (self.amount.cpu.0 - self.used_cpu - self.backed_cpu).min(free.cpu);
+        let memory =
+            (self.amount.memory.0 - self.used_memory - self.backed_memory).min(free.memory);
+        let mut devices = DeviceSet::EMPTY;
+        match self.amount.gpus {
+            GpuRequest::Milli(_) if sharing == Sharing::Fractions => {
+                // A lent fraction's device is its own again only once the whole of it is back.
+                if self.used_milli == 0 && self.backed.is_empty() {
+                    let want = crate::device::DeviceRequest {
+                        gpus: self.amount.gpus,
+                        milli_each: self.milli_each,
+                    };
+                    devices = crate::device::count_only(free, want).unwrap_or_default();
+                }
+            }
+            gpus => {
+                let mut wanted = gpus.devices() - self.used_devices.min(gpus.devices());
+                wanted = wanted.saturating_sub(self.backed.len());
+                for device in 0..usize::from(free.devices) {
+                    if wanted > 0 && free.left[device] == 1_000 {
+                        devices.0 |= 1 << device;
+                        wanted -= 1;
+                    }
+                }
+            }
+        }
+        if devices.is_empty() && cpu == 0 && memory == 0 {
+            return;
+        }
+        free.take(
+            Grant {
+                devices,
+                milli_each: self.milli_each,
+            },
+            cpu,
+            memory,
+        );
+        self.backed.0 |= devices.0;
+        self.backed_cpu += cpu;
+        self.backed_memory += memory;
+    }
+
+    /// Thousandths of a GPU set aside now.
+    pub(crate) fn backed_milli(&self) -> u32 {
+        self.backing().milli()
+    }
+}

@@ -1,0 +1,222 @@
+//! Taking and giving back capacity: the only code that changes a node's free state for a task.
+
+use super::World;
+use crate::decision::{Keeps, Spot};
+use crate::device::{DeviceRequest, DeviceSet, Grant, NodeFree, Refusal, Sharing, count_only};
+use crate::ids::{HoldId, NodeId};
+use crate::job::TaskRequest;
+use crate::task::TaskState;
+use crate::time::SimTime;
+
+/// The grant that the count-only rule would give on a node, if the GPUs fit.
+pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> Option<Grant> {
+    let milli_each = sharing.granted_each(request.gpus);
+    let devices = count_only(
+        free,
+        DeviceRequest {
+            gpus: request.gpus,
+            milli_each,
+        },
+    )?;
+    Some(Grant {
+        devices,
+        milli_each,
+    })
+}
+
+impl World {
+    /// What a task asks for.
+    pub(crate) fn request_of(&self, slot: u32, task: usize) -> TaskRequest {
+        let job = self.jobs.slot(slot);
+        job.spec.request.groups[usize::from(job.tasks[task].group)].request
+    }
+
+    /// Checks that a task fits on a spot as observed and chooses its devices.
+    pub(crate) fn check_spot(
+        &self,
+        slot: u32,
+        task: usize,
+        spot: Spot,
+        within: Option<HoldId>,
+        choose: impl FnOnce(&NodeFree, DeviceRequest) -> Result<DeviceSet, Refusal>,
+    ) -> Result<Grant, Refusal> {
+        let request = self.request_of(slot, task);
+        let node = self
+            .cluster
+            .nodes
+            .get(spot.node.index())
+            .ok_or(Refusal::NodeClosed)?;
+        let info = self.space.borrow().pools[node.pool.index()];
+        if !node.is_open() || !self.jobs.slot(slot).pools.contains(node.pool) {
+            return Err(Refusal::NodeClosed);
+        }
+        if !info.accepts(&request) {
+            return Err(Refusal::NotFree);
+        }
+        // Within a hold only what it sets aside on this node is there to take.
+        let free = match within {
+            None => node.free,
+            Some(hold) => self.backed(hold, spot.node).ok_or(Refusal::NotFree)?,
+        };
+        if !free.fits(&request, info.sharing) {
+            return Err(Refusal::NotFree);
+        }
+        let milli_each = info.sharing.granted_each(request.gpus);
+        let want = DeviceRequest {
+            gpus: request.gpus,
+            milli_each,
+        };
+        let devices = match spot.devices {
+            Some(devices) => devices,
+            None => choose(&free, want)?,
+        };
+        if devices.len() != request.gpus.devices() || !free.has(devices, milli_each) {
+            return Err(Refusal::NotFree);
+        }
+        Ok(Grant {
+            devices,
+            milli_each,
+        })
+    }
+
+    /// Gives a task its place. The spot must have been checked.
+    pub(crate) fn occupy(
+        &mut self,
+        slot: u32,
+        task: usize,
+        node: NodeId,
+        grant: Grant,
+        within: Option<HoldId>,
+    ) {
+        let request = self.request_of(slot, task);
+        let now = self.now;
+        if let Some(hold) = within {
+            self.draw(hold, node, grant, &request);
+        }
+        let job = self.jobs.slot_mut(slot);
+        if !job.nodes_used.contains(&node) && job.nodes_used.len() < 64 {
+            job.nodes_used.push(node);
+        }
+        let entry = &mut job.tasks[task];
+        entry.node = node;
+        entry.grant = grant;
+        entry.hold = within;
+        entry.granted_at = now;
+        let state = &mut self.cluster.nodes[node.index()];
+        state.free.take(grant, request.cpu.0, request.memory.0);
+        state.tasks.push((slot, index(task)));
+        entry.dead = !state.is_alive();
+        self.touch(node);
+    }
+
+    /// Frees everything a task holds.
+    pub(crate) fn vacate(&mut self, slot: u32, task: usize) {
+        let keeps = match self.jobs.slot(slot).tasks[task].state {
+            TaskState::Suspended => self.jobs.slot(slot).tasks[task].keeps,
+            _ => Keeps::Everything,
+        };
+        self.free_up(slot, task, keeps, Keeps::Nothing);
+        let node = self.jobs.slot(slot).tasks[task].node;
+        let key = (slot, index(task));
+        let tasks = &mut self.cluster.nodes[node.index()].tasks;
+        if let Some(place) = tasks.iter().position(|entry| *entry == key) {
+            tasks.remove(place);
+        }
+        self.jobs.slot_mut(slot).tasks[task].hold = None;
+        self.touch(node);
+    }
+
+    /// Frees the difference between what a task has and what it keeps.
+    pub(crate) fn free_up(&mut self, slot: u32, task: usize, has: Keeps, keeps: Keeps) {
+        let request = self.request_of(slot, task);
+        let entry = &self.jobs.slot(slot).tasks[task];
+        let (node, grant, within, since) = (entry.node, entry.grant, entry.hold, entry.granted_at);
+        let gpus = has == Keeps::Everything && keeps != Keeps::Everything;
+        let memory = has != Keeps::Nothing && keeps == Keeps::Nothing;
+        let freed = if gpus { grant } else { Grant::default() };
+        let cpu = if gpus { request.cpu.0 } else { 0 };
+        let bytes = if memory { request.memory.0 } else { 0 };
+        let state = &mut self.cluster.nodes[node.index()];
+        state.free.give(freed, cpu, bytes);
+        let pool = state.pool;
+        if gpus {
+            self.note_held(slot, pool, grant, since);
+            self.jobs.slot_mut(slot).tasks[task].grant.milli_each = 0;
+        }
+        if let (Some(hold), true) = (within, gpus) {
+            self.undraw(hold, node, freed, &request);
+        }
+        self.touch(node);
+    }
+
+    /// Takes back, on its old spot, what a suspended task gave up.
+    pub(crate) fn retake(&mut self, slot: u32, task: usize) -> Result<(), Refusal> {
+        let request = self.request_of(slot, task);
+        let entry = &self.jobs.slot(slot).tasks[task];
+        let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
+        let milli_each = self.sharing_of(node).granted_each(request.gpus);
+        let state = &mut self.cluster.nodes[node.index()];
+        if !state.is_open() {
+            return Err(Refusal::NodeClosed);
+        }
+        if keeps == Keeps::Everything {
+            return Ok(());
+        }
+        let memory = if keeps == Keeps::Nothing {
+            request.memory.0
+        } else {
+            0
+        };
+        let free = &mut state.free;
+        let fits =
+            free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
+        if !fits {
+            return Err(Refusal::NotFree);
+        }
+        let grant = Grant {
+            devices,
+            milli_each,
+        };
+        free.take(grant, request.cpu.0, memory);
+        let entry = &mut self.jobs.slot_mut(slot).tasks[task];
+        entry.grant = grant;
+        entry.granted_at = self.now;
+        self.touch(node);
+        Ok(())
+    }
+
+    /// Books GPU time held on a job's account.
+    fn note_held(&mut self, slot: u32, pool: crate::PoolId, grant: Grant, since: SimTime) {
+        let length = u128::from(self.now.since(since).as_nanos());
+        let amount = u128::from(grant.milli()) * length;
+        add_to(&mut self.jobs.slot_mut(slot).held, pool, amount);
+    }
+
+    /// Tops the holds of a node up and brings its pool's sums up to date.
+    pub(crate) fn touch(&mut self, node: NodeId) {
+        let held = if self.cluster.nodes[node.index()].holds.is_empty() {
+            smallvec::SmallVec::new()
+        } else {
+            self.top_up(node)
+        };
+        self.cluster.touched(node, held);
+    }
+}
+
+/// Adds to the entry of a key in a small list of sums.
+pub(crate) fn add_to<K: PartialEq, V: std::ops::AddAssign, A>(
+    list: &mut smallvec::SmallVec<A>,
+    key: K,
+    amount: V,
+) where
+    A: smallvec::Array<Item = (K, V)>,
+{
+    match list.iter_mut().find(|(k, _)| *k == key) {
+        Some((_, sum)) => *sum += amount,
+        None => list.push((key, amount)),
+    }
+}
+
+fn index(task: usize) -> u32 {
+    u32::try_from(task).expect("at most 10^6 tasks per job")
+}
