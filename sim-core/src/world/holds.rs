@@ -15,6 +15,7 @@ use crate::ids::{HoldId, NodeId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::reason::Reason;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// What a hold sets aside on one node.
 #[derive(Clone, Debug)]
@@ -287,6 +288,12 @@ impl Part {
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;
+    }
+
+    /// Everything set aside now.
+    pub(crate) fn backing_all(&self) -> (Grant, MilliCores, Bytes) {
+        let (cpu, memory) = (MilliCores(self.backed_cpu), Bytes(self.backed_memory));
+        (self.backing(), cpu, memory)
     }
 
     /// Thousandths of a GPU set aside now.
