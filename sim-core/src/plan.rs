@@ -46,7 +46,9 @@ impl<'a> Plan<'a> {
                 "another plan of this view is alive; use Plan::mark and Plan::undo_to for nesting"
             )
         };
-        space.planning = true;
+        while let Some(node) = space.stale.pop() {
+            space.set(node, view.world.cluster.node(node).free);
+        }
         let start = space.mark();
         Self { view, space, start }
     }
@@ -289,7 +291,6 @@ fn unplaced(job: &Job) -> u32 {
 
 impl Drop for Plan<'_> {
     fn drop(&mut self) {
-        self.space.undo_to(self.start);
-        self.space.planning = false;
+        self.space.abandon(self.start);
     }
 }

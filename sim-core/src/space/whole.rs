@@ -1,0 +1,87 @@
+//! One index for every request of whole GPUs and nothing else: nodes by how many GPUs are free.
+//!
+//! Such requests are the bulk of many traces; they share this index instead of paying one test per
+//! shape and touched node.
+
+use super::PoolInfo;
+use crate::bitset::BitSet;
+use crate::device::{MAX_DEVICES, NodeFree};
+use crate::ids::NodeId;
+
+const LEVELS: usize = MAX_DEVICES + 1;
+
+/// Nodes by wholly free GPUs; a node that is not open counts as having none.
+#[derive(Clone, Debug)]
+pub(super) struct WholeIndex {
+    /// Position in the log of touched nodes up to which the index is current.
+    pub(super) cursor: u64,
+    /// Nodes with exactly so many free.
+    levels: Vec<BitSet>,
+    /// Free GPUs of each node.
+    level_of: Vec<u8>,
+    /// Number of nodes per level, per pool.
+    counts: Vec<[u32; LEVELS]>,
+    /// Most GPUs any node has.
+    top: usize,
+}
+
+impl WholeIndex {
+    pub(super) fn new(nodes: &[NodeFree], pools: &[PoolInfo], cursor: u64) -> Self {
+        let len = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+        let top = nodes
+            .iter()
+            .map(|node| usize::from(node.devices))
+            .max()
+            .unwrap_or(0);
+        let mut index = Self {
+            cursor,
+            levels: vec![BitSet::new(len); top + 1],
+            level_of: vec![0; nodes.len()],
+            counts: vec![[0; LEVELS]; pools.len()],
+            top,
+        };
+        for (pool, counts) in pools.iter().zip(&mut index.counts) {
+            for node in pool.first..pool.end {
+                let level = level(&nodes[node as usize]);
+                index.levels[usize::from(level)].insert(node);
+                index.level_of[node as usize] = level;
+                counts[usize::from(level)] += 1;
+            }
+        }
+        index
+    }
+
+    pub(super) fn update(&mut self, node: NodeId, pool: usize, free: &NodeFree) {
+        let new = level(free);
+        let old = std::mem::replace(&mut self.level_of[node.index()], new);
+        if old == new {
+            return;
+        }
+        self.levels[usize::from(old)].remove(node.0);
+        self.levels[usize::from(new)].insert(node.0);
+        self.counts[pool][usize::from(old)] -= 1;
+        self.counts[pool][usize::from(new)] += 1;
+    }
+
+    /// Tasks of `count` GPUs that fit in a pool.
+    pub(super) fn slots(&self, pool: usize, count: usize) -> u64 {
+        let counts = &self.counts[pool];
+        (count..=self.top)
+            .map(|level| u64::from(counts[level]) * (level / count) as u64)
+            .sum()
+    }
+
+    /// The first node in `from..end` with at least `count` GPUs free.
+    pub(super) fn next(&self, count: usize, from: u32, end: u32) -> Option<u32> {
+        let levels = self.levels.get(count..)?;
+        levels
+            .iter()
+            .filter_map(|set| set.next_at_or_after(from))
+            .min()
+            .filter(|node| *node < end)
+    }
+}
+
+fn level(free: &NodeFree) -> u8 {
+    if free.open { free.whole } else { 0 }
+}
