@@ -212,8 +212,16 @@ impl Space {
     }
 
     /// The index for whole GPUs, up to date.
+    #[inline]
     fn whole(&mut self) -> &WholeIndex {
         let end = self.log_start + self.log.len() as u64;
+        if self.whole.as_ref().is_none_or(|index| index.cursor != end) {
+            self.refresh_whole(end);
+        }
+        self.whole.as_ref().expect("made by the refresh")
+    }
+
+    fn refresh_whole(&mut self, end: u64) {
         let start = self.whole.as_ref().map_or(0, |index| index.cursor);
         match &mut self.whole {
             Some(index) if start >= self.log_start => {
@@ -226,7 +234,6 @@ impl Space {
             }
             index => *index = Some(Box::new(WholeIndex::new(&self.nodes, &self.pools, end))),
         }
-        self.whole.as_ref().expect("made above")
     }
 
     /// Tasks of a shape that fit in `pools`, over all nodes.

@@ -10,6 +10,23 @@ use crate::ids::NodeId;
 
 const LEVELS: usize = MAX_DEVICES + 1;
 
+/// `SLOTS[level][count]`: tasks of `count` GPUs that fit on a node with `level` free.
+const SLOTS: [[u8; LEVELS]; LEVELS] = {
+    let mut table = [[0; LEVELS]; LEVELS];
+    let mut level = 0;
+    while level < LEVELS {
+        let mut count = 1;
+        while count <= level {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+            let slots = (level / count) as u8;
+            table[level][count] = slots;
+            count += 1;
+        }
+        level += 1;
+    }
+    table
+};
+
 /// Nodes by wholly free GPUs; a node that is not open counts as having none.
 #[derive(Clone, Debug)]
 pub(super) struct WholeIndex {
@@ -19,8 +36,8 @@ pub(super) struct WholeIndex {
     levels: Vec<BitSet>,
     /// Free GPUs of each node.
     level_of: Vec<u8>,
-    /// Number of nodes per level, per pool.
-    counts: Vec<[u32; LEVELS]>,
+    /// Tasks that fit, per pool, by GPUs per task.
+    slots: Vec<[u64; LEVELS]>,
     /// Most GPUs any node has.
     top: usize,
 }
@@ -37,15 +54,17 @@ impl WholeIndex {
             cursor,
             levels: vec![BitSet::new(len); top + 1],
             level_of: vec![0; nodes.len()],
-            counts: vec![[0; LEVELS]; pools.len()],
+            slots: vec![[0; LEVELS]; pools.len()],
             top,
         };
-        for (pool, counts) in pools.iter().zip(&mut index.counts) {
+        for (pool, slots) in pools.iter().zip(&mut index.slots) {
             for node in pool.first..pool.end {
                 let level = level(&nodes[node as usize]);
                 index.levels[usize::from(level)].insert(node);
                 index.level_of[node as usize] = level;
-                counts[usize::from(level)] += 1;
+                for (sum, fit) in slots.iter_mut().zip(SLOTS[usize::from(level)]) {
+                    *sum += u64::from(fit);
+                }
             }
         }
         index
@@ -59,16 +78,16 @@ impl WholeIndex {
         }
         self.levels[usize::from(old)].remove(node.0);
         self.levels[usize::from(new)].insert(node.0);
-        self.counts[pool][usize::from(old)] -= 1;
-        self.counts[pool][usize::from(new)] += 1;
+        let (gone, come) = (&SLOTS[usize::from(old)], &SLOTS[usize::from(new)]);
+        for count in 1..=self.top {
+            let sum = &mut self.slots[pool][count];
+            *sum = *sum + u64::from(come[count]) - u64::from(gone[count]);
+        }
     }
 
     /// Tasks of `count` GPUs that fit in a pool.
     pub(super) fn slots(&self, pool: usize, count: usize) -> u64 {
-        let counts = &self.counts[pool];
-        (count..=self.top)
-            .map(|level| u64::from(counts[level]) * (level / count) as u64)
-            .sum()
+        self.slots[pool].get(count).copied().unwrap_or(0)
     }
 
     /// The first node in `from..end` with at least `count` GPUs free.
