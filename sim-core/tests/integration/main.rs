@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod oracles;
+mod plans;
 mod support;
 mod worked_examples;
