@@ -97,7 +97,7 @@ impl Simulation {
     }
 
     /// Charges free capacity to pending demand and sets the ledger's idle levels.
-    fn settle_idle(&mut self) {
+    pub(super) fn settle_idle(&mut self) {
         let now = self.world.now;
         let pools = &mut self.world.cluster.pools;
         let charges_moved = std::mem::take(&mut self.waits.changed)

@@ -216,6 +216,10 @@ impl Simulation {
             policy.begin(&view, grants);
         }
         self.begin_faults();
+        // Owned nodes are paid from 0, not from the first event.
+        if self.ledger.on {
+            self.settle_idle();
+        }
     }
 
     /// Takes the next instant.
