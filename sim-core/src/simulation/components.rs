@@ -89,6 +89,14 @@ impl Inboxes {
         }
     }
 
+    /// Another policy takes the place of a scheduler's: it starts with an empty inbox.
+    pub(super) fn replaced(&mut self, component: Component, wants_progress: bool) {
+        if let Component::Scheduler(id) = component {
+            self.schedulers[id.index()] = Inbox::default();
+            self.progress[id.index()] = wants_progress;
+        }
+    }
+
     /// Nodes changed: schedulers and the autoscaler hear of it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
         for inbox in &mut self.schedulers {

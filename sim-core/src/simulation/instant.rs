@@ -54,7 +54,7 @@ impl Simulation {
     }
 
     /// The last instant the run may take.
-    fn end_time(&self) -> SimTime {
+    pub(super) fn end_time(&self) -> SimTime {
         match self.options.horizon {
             Horizon::After(length) => SimTime::ZERO.saturating_add(length),
             Horizon::Drain => self.last_submit.saturating_add(DRAIN_LIMIT),
@@ -62,7 +62,7 @@ impl Simulation {
     }
 
     /// Whether a drain run has nothing left to wait for.
-    fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.options.horizon == Horizon::Drain
             && self.next_arrival.is_none()
             && self.finite_jobs == 0

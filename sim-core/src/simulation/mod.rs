@@ -247,7 +247,8 @@ impl Simulation {
         Ok(self.report())
     }
 
-    /// Runs every instant up to and including `until`, watched.
+    /// Runs every instant up to and including `until`, watched; unless the run is over by then, the
+    /// clock shows `until` afterwards, and a policy that takes another's place acts there.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -258,6 +259,10 @@ impl Simulation {
     ) -> Result<(), RunError> {
         while !self.over && self.next_time()?.is_some_and(|next| next <= until) {
             self.step_with(observer)?;
+        }
+        let goes_on = !self.over && !self.is_drained() && until <= self.end_time();
+        if goes_on && self.next_time()?.is_some() {
+            self.world.now = self.world.now.max(until);
         }
         Ok(())
     }
@@ -310,12 +315,24 @@ impl Simulation {
 
     /// Puts another policy in the place of a scheduler's: to ask a fork "what if".
     ///
-    /// The new policy is told everything that is pending, as if it had just been created.
+    /// The new policy is told everything that is pending, as if it had just been created, and is
+    /// asked at once, at the present time. What was on its way to the old one is gone: its news and
+    /// its wake-up. Its holds stay until somebody releases them.
     ///
     /// # Panics
     /// If there is no such scheduler.
     pub fn replace_policy(&mut self, scheduler: SchedulerId, policy: impl crate::Policy + 'static) {
+        self.inboxes
+            .replaced(Component::Scheduler(scheduler), policy.wants_progress());
         self.platform.schedulers[scheduler.index()].policy = Box::new(policy);
+        // Before anything was submitted there is nothing to ask about.
+        if !self.over && self.summary.submitted > 0 {
+            self.wake(Component::Scheduler(scheduler), self.world.now)
+                .expect("now is not in the past");
+        } else {
+            self.cancel_wake(Component::Scheduler(scheduler));
+        }
+        self.world.sync_space();
         let view = View::new(&self.world, scheduler);
         let policy = &mut self.platform.schedulers[scheduler.index()].policy;
         policy.begin(&view, Grants::of(policy.knowledge()));

@@ -130,13 +130,17 @@ impl Simulation {
         if at < self.world.now {
             return Err(DecisionError::WakeInThePast(at));
         }
-        let place = component.place(&self.platform);
-        if let Some(handle) = self.wakes[place].take() {
+        self.cancel_wake(component);
+        let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
+        self.wakes[component.place(&self.platform)] = Some(handle);
+        Ok(())
+    }
+
+    /// Takes a component's wake-up back.
+    pub(super) fn cancel_wake(&mut self, component: Component) {
+        if let Some(handle) = self.wakes[component.place(&self.platform)].take() {
             self.queue.cancel(handle);
         }
-        let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
-        self.wakes[place] = Some(handle);
-        Ok(())
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the seams promise beyond the worked examples, each found by a scheduler that relied on it.
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
-use windtunnel_core::{Decisions, News, Policy, View};
+use windtunnel_core::{
+    Decisions, JobList, JobLog, News, NoObserver, Policy, RunOptions, SchedulerId, Simulation,
+    TaskState, View,
+};
 
 /// One step of a [`Script`].
 type Step = fn(&View<'_>, &mut Decisions);
@@ -10,12 +13,21 @@ type Step = fn(&View<'_>, &mut Decisions);
 #[derive(Clone, Debug)]
 struct Script {
     steps: Vec<(u64, Step)>,
+    fills: bool,
 }
 
 impl Script {
     fn new(steps: &[(u64, Step)]) -> Self {
         let steps = steps.to_vec();
-        Self { steps }
+        Self { steps, fills: true }
+    }
+
+    /// The same without starting anything.
+    fn idle(steps: &[(u64, Step)]) -> Self {
+        Self {
+            fills: false,
+            ..Self::new(steps)
+        }
     }
 }
 
@@ -25,7 +37,9 @@ impl Policy for Script {
     }
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
-        FirstFit.decide(view, news, out);
+        if self.fills {
+            FirstFit.decide(view, news, out);
+        }
         while self
             .steps
             .first()
@@ -46,4 +60,51 @@ fn owned_nodes_are_paid_before_the_first_event() {
     late.submit = at(10);
     let (report, _) = run(nodes(2, 1), vec![late], FirstFit, 20);
     assert_eq!(ledger_line(&report), "idle.no_demand=35 allocated.useful=5");
+}
+
+/// Hears of progress and counts what it is told.
+#[derive(Clone, Debug, Default)]
+struct Listener {
+    running: u32,
+    woken: u32,
+}
+
+impl Policy for Listener {
+    fn name(&self) -> &str {
+        "listener"
+    }
+
+    fn wants_progress(&self) -> bool {
+        true
+    }
+
+    fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+        let runs = |change: &&windtunnel_core::TaskChange| change.now == TaskState::Running;
+        self.running += u32::try_from(news.tasks.iter().filter(runs).count()).unwrap();
+        self.woken += u32::from(news.woken);
+        // Both the progress it asked for and no wake-up but the first, or the job is rejected.
+        if view.now() == at(35) && (self.running, self.woken) != (1, 1) {
+            view.pending_jobs().for_each(|job| out.reject(job.id()));
+        }
+        FirstFit.decide(view, news, out);
+    }
+}
+
+/// A policy that takes another's place acts at once, is told of progress if it asks for that, and
+/// does not inherit the other's wake-up.
+#[test]
+fn a_policy_that_replaces_another_starts_afresh() {
+    let nothing = Script::idle(&[(30, |_, _| {})]);
+    let mut second = job(1, 5);
+    second.submit = at(35);
+    let jobs = JobList::new(vec![job(1, 5).startup(secs(3)), second]);
+    let mut simulation =
+        Simulation::new(nodes(2, 1), jobs, nothing, RunOptions::default()).unwrap();
+    simulation.run_until(at(20), &mut NoObserver).unwrap();
+    assert_eq!(simulation.now(), at(20));
+    simulation.replace_policy(SchedulerId(0), Listener::default());
+    let mut log = JobLog::default();
+    let report = simulation.run_with(&mut log).unwrap();
+    assert_eq!(log.records[0].start, Some(at(20)));
+    assert_eq!(report.summary.completed(), 2);
 }
