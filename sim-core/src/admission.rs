@@ -71,7 +71,7 @@ impl Admissions {
 ///
 /// # Contract
 /// `admit` is called in a decision round, after the controllers and before the schedulers, whenever
-/// a job was created or ended or a task changed, or its wake-up is due. A job it says nothing about
+/// a job was created or ended, an attempt of a task ended, or its wake-up is due. A job it says nothing about
 /// stays withheld for quota.
 pub trait Admission: Send + AdmissionClone {
     /// Stable kebab-case name.

@@ -161,7 +161,13 @@ impl Simulation {
         if wanted && !finished && by != Component::Controller(kind) {
             self.inboxes.controllers[kind.index()].tasks.push(change);
         }
-        if self.inboxes.has_admission && by != Component::Admission && change.end.is_some() {
+        // An eviction that requeues ends an attempt too: the next one is what there is to see of it.
+        let requeued =
+            change.task.attempt > 0 && matches!(change.now, TaskState::Pending | TaskState::Gated);
+        if self.inboxes.has_admission
+            && by != Component::Admission
+            && (change.end.is_some() || requeued)
+        {
             self.inboxes.admission.tasks.push(change);
         }
     }

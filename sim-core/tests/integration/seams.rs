@@ -2,8 +2,9 @@
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Decisions, JobList, JobLog, News, NoObserver, Policy, RunOptions, SchedulerId, Simulation,
-    TaskState, View,
+    Admission, AdmissionCommand, Admissions, Bytes, Decisions, Fit, JobId, JobList, JobLog, JobRef,
+    JobSpec, Keeps, News, NoObserver, NodeId, NodeModel, Platform, Policy, Reason, RunOptions,
+    SchedulerId, SimTime, Simulation, Supply, TaskRequest, TaskState, View, World,
 };
 
 /// One step of a [`Script`].
@@ -107,4 +108,77 @@ fn a_policy_that_replaces_another_starts_afresh() {
     let report = simulation.run_with(&mut log).unwrap();
     assert_eq!(log.records[0].start, Some(at(20)));
     assert_eq!(report.summary.completed(), 2);
+}
+
+/// Admits one job at a time, in order, and revokes the first at 5 with ten seconds of grace.
+#[derive(Clone, Debug, Default)]
+struct OneByOne {
+    revoked: bool,
+}
+
+impl Admission for OneByOne {
+    fn name(&self) -> &str {
+        "one-by-one"
+    }
+
+    fn admit(&mut self, view: &View<'_>, _news: &News<'_>, out: &mut Admissions) {
+        let job = |id| {
+            view.job(JobRef {
+                slot: id,
+                id: JobId(id),
+            })
+        };
+        let Some(first) = job(0) else {
+            job(1).into_iter().for_each(|second| out.admit(second.id()));
+            return;
+        };
+        if view.now() < at(5) {
+            out.admit(first.id());
+            out.push(AdmissionCommand::WakeAt(at(5)));
+        } else if !self.revoked {
+            self.revoked = true;
+            out.revoke(first.id(), secs(10), Reason::Quota);
+        } else if first.tasks().all(|task| task.grant().is_none()) {
+            job(1).into_iter().for_each(|second| out.admit(second.id()));
+        }
+    }
+}
+
+/// Admission hears that the tasks of a job it revoked have left, however they leave.
+#[test]
+fn admission_hears_when_revoked_tasks_have_left() {
+    let platform = Platform::from(FirstFit).admission(OneByOne::default());
+    let (_, log) = run(nodes(1, 1), vec![job(1, 100), job(1, 20)], platform, 60);
+    let second = log.records.iter().find(|record| record.job.0 == 1).unwrap();
+    assert_eq!(second.start, Some(at(15)));
+}
+
+/// A plan mirrors a suspension: what is kept is not free.
+#[test]
+fn a_plan_mirrors_suspension() {
+    let request = TaskRequest::gpus(2).with_memory(Bytes(60));
+    let supply = Supply::uniform(NodeModel::gpus_only("h100", 2).with_memory(Bytes(100)), 1);
+    let mut world = World::new(&supply).unwrap();
+    let spec = JobSpec::new(SimTime::ZERO, request, secs(1));
+    let running = world.submit(spec.clone()).unwrap();
+    let task = world
+        .view()
+        .job(running)
+        .unwrap()
+        .tasks()
+        .next()
+        .unwrap()
+        .id();
+    world.start(task, NodeId(0)).unwrap();
+    let waiting = world.submit(spec).unwrap();
+    let view = world.view();
+    let (task, waiting) = (view.task(task).unwrap(), view.job(waiting).unwrap());
+    let fits = |keeps| {
+        let mut plan = view.plan();
+        plan.suspend(task, keeps);
+        matches!(plan.first_fit(waiting), Fit::Now(_))
+    };
+    assert!(!fits(Keeps::Everything));
+    assert!(!fits(Keeps::Memory), "60 of 100 are kept");
+    assert!(fits(Keeps::Nothing));
 }
