@@ -228,7 +228,9 @@ pub enum Decision {
         /// Draw only from this hold.
         within: Option<HoldId>,
     },
-    /// Sets capacity aside.
+    /// Sets capacity aside, on nodes of the scheduler's own pools. On a node that is down, cordoned
+    /// or not there yet nothing is free, so the hold is backed only once tasks may be placed there.
+    /// Only the scheduler that made a hold may place within it, commit it or end it.
     Hold {
         /// The id that [`Decisions::hold`] returned.
         id: HoldId,

@@ -44,6 +44,12 @@ pub enum DecisionError {
     /// It names a hold that is not there (any more).
     #[error("there is no such hold")]
     UnknownHold,
+    /// It names a node that is not there, or in none of the scheduler's pools.
+    #[error("there is no such node in this scheduler's pools")]
+    UnknownNode,
+    /// The hold is another scheduler's.
+    #[error("the hold belongs to another scheduler")]
+    NotYourHold,
     /// The job is another scheduler's.
     #[error("the job belongs to another scheduler")]
     NotYours,

@@ -13,7 +13,7 @@ use crate::decision::{
 use crate::device::{Grant, Refusal};
 use crate::engine::Phase;
 use crate::error::{DecisionError, RunError};
-use crate::ids::{HoldId, JobRef, SchedulerId};
+use crate::ids::{HoldId, JobRef, NodeId, SchedulerId};
 use crate::job::Advance;
 use crate::live::After;
 use crate::observe::EventKind;
@@ -66,23 +66,21 @@ impl Simulation {
                 hold: spec,
                 commit,
                 claim,
-            } => self.make_hold(hold, spec, arena, commit, claim),
-            Decision::Release { hold } => self.release_hold(hold),
+            } => self.make_hold(id, hold, spec, arena, commit, claim),
+            Decision::Release { hold } => self.release_hold(id, hold),
             Decision::Commit {
                 what: Promise::Hold(hold),
             } => {
-                let entry = self
-                    .world
-                    .holds
-                    .get_mut(hold)
-                    .ok_or(DecisionError::UnknownHold)?;
-                entry.committed = true;
-                self.changes += 1;
+                self.check_hold(id, hold)?;
+                if let Some(entry) = self.world.holds.get_mut(hold) {
+                    entry.committed = true;
+                }
+                self.note(EventKind::HoldCommitted { hold });
                 Ok(())
             }
             Decision::Abandon {
                 what: Promise::Hold(hold),
-            } => self.release_hold(hold),
+            } => self.release_hold(id, hold),
             Decision::Commit {
                 what: Promise::Tasks(tasks),
             } => {
@@ -143,6 +141,14 @@ impl Simulation {
         Ok(())
     }
 
+    fn check_hold(&self, id: SchedulerId, hold: HoldId) -> Result<(), DecisionError> {
+        match self.world.hold(hold) {
+            None => Err(DecisionError::UnknownHold),
+            Some(found) if found.owner != id => Err(DecisionError::NotYourHold),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The tasks of a set that are in a state the decision applies to.
     fn select(
         &self,
@@ -188,8 +194,8 @@ impl Simulation {
         if self.world.jobs.slot(slot).withheld.is_some() {
             return Err(DecisionError::NotAdmitted);
         }
-        if within.is_some_and(|hold| self.world.hold(hold).is_none()) {
-            return Err(DecisionError::UnknownHold);
+        if let Some(hold) = within {
+            self.check_hold(id, hold)?;
         }
         let mut places = self.select(tasks, |state| state == TaskState::Pending)?;
         let whole = matches!(tasks, TaskSet::Job(_));
@@ -478,6 +484,7 @@ impl Simulation {
 
     fn make_hold(
         &mut self,
+        owner: SchedulerId,
         id: HoldId,
         spec: HoldSpec,
         arena: &Decisions,
@@ -485,10 +492,19 @@ impl Simulation {
         claim: Claim,
     ) -> Result<(), DecisionError> {
         let now = self.world.now;
-        let nodes = self.world.cluster.nodes.len();
         let parts = arena.parts(spec.parts);
-        if id.0 < self.world.holds.next || parts.iter().any(|part| part.node.index() >= nodes) {
+        if id.0 != self.world.holds.next {
             return Err(DecisionError::UnknownHold);
+        }
+        let pools = self.world.scheduler_pools[owner.index()];
+        let nodes = &self.world.cluster.nodes;
+        let mine = |node: NodeId| {
+            nodes
+                .get(node.index())
+                .is_some_and(|n| pools.contains(n.pool))
+        };
+        if !parts.iter().all(|part| mine(part.node)) {
+            return Err(DecisionError::UnknownNode);
         }
         let parts = parts
             .iter()
@@ -498,6 +514,7 @@ impl Simulation {
             parts,
             from: spec.from,
             until: spec.until,
+            owner,
             who: spec.who,
             why: match spec.why {
                 Reason::DoesNotFit => Reason::Reservation,
@@ -542,16 +559,14 @@ impl Simulation {
         }
     }
 
-    fn release_hold(&mut self, id: HoldId) -> Result<(), DecisionError> {
-        if self.world.hold(id).is_none() {
-            return Err(DecisionError::UnknownHold);
-        }
-        self.end_hold(id);
+    fn release_hold(&mut self, owner: SchedulerId, id: HoldId) -> Result<(), DecisionError> {
+        self.check_hold(owner, id)?;
+        self.end_hold(id, Component::Scheduler(owner));
         Ok(())
     }
 
     /// A hold ends, by decision or by itself.
-    pub(super) fn end_hold(&mut self, id: HoldId) {
+    pub(super) fn end_hold(&mut self, id: HoldId, by: Component) {
         let Some(hold) = self.world.end_hold(id) else {
             return;
         };
@@ -559,7 +574,7 @@ impl Simulation {
             self.queue.cancel(timer);
         }
         for part in &hold.parts {
-            self.inboxes.node(part.node, Component::Engine);
+            self.inboxes.node(part.node, by);
         }
         self.note(EventKind::HoldEnded { hold: id });
     }

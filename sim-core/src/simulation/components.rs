@@ -97,10 +97,12 @@ impl Inboxes {
         }
     }
 
-    /// Nodes changed: schedulers and the autoscaler hear of it.
+    /// A node changed: schedulers and the autoscaler hear of it, but not who caused it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
-        for inbox in &mut self.schedulers {
-            inbox.nodes.push(node);
+        for (inbox, id) in self.schedulers.iter_mut().zip(0..) {
+            if by != Component::Scheduler(SchedulerId(id)) {
+                inbox.nodes.push(node);
+            }
         }
         if self.has_autoscaler && by != Component::Autoscaler {
             self.autoscaler.nodes.push(node);

@@ -2,9 +2,12 @@
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Admission, AdmissionCommand, Admissions, Bytes, Decisions, Fit, JobId, JobList, JobLog, JobRef,
-    JobSpec, Keeps, News, NoObserver, NodeId, NodeModel, Platform, Policy, Reason, RunOptions,
-    SchedulerId, SimTime, Simulation, Supply, TaskRequest, TaskState, View, World,
+    Admission, AdmissionCommand, Admissions, Autoscaler, Bytes, Claim, Commit, ControllerId,
+    DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId, HoldPart, JobId, JobList,
+    JobLog, JobRef, JobSpec, Keeps, ListedFaults, News, NoObserver, NodeId, NodeModel, Platform,
+    Policy, PoolId, PoolSet, PoolSpec, Reason, Route, RunError, RunOptions, Scaling,
+    ScalingCommand, Scheduler, SchedulerId, SimTime, Simulation, Spot, Supply, TaskRequest,
+    TaskState, View, World, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -181,4 +184,186 @@ fn a_plan_mirrors_suspension() {
     assert!(!fits(Keeps::Everything));
     assert!(!fits(Keeps::Memory), "60 of 100 are kept");
     assert!(fits(Keeps::Nothing));
+}
+
+/// Holds a GPU of node-0 from now on.
+fn hold_one(view: &View<'_>, claim: Claim, out: &mut Decisions) -> HoldId {
+    let part = HoldPart {
+        node: NodeId(0),
+        amount: TaskRequest::gpus(1),
+    };
+    out.hold(
+        [part],
+        view.now(),
+        None,
+        HoldFor::Anyone,
+        Reason::Reservation,
+        claim,
+    )
+}
+
+/// A hold on a node that is not rented yet, boots, and is cordoned: it sets nothing aside before the
+/// node is there, and nothing that is booked elsewhere.
+#[test]
+fn a_hold_waits_for_its_node() {
+    /// Rents node-0 at 10 and cordons it at 50.
+    #[derive(Clone, Debug)]
+    struct RentsLate;
+    impl Autoscaler for RentsLate {
+        fn name(&self) -> &str {
+            "rents-late"
+        }
+        fn scale(&mut self, view: &View<'_>, _: &News<'_>, _: &dyn WouldFit, out: &mut Scaling) {
+            let node = NodeId(0);
+            match view.now() {
+                now if now < at(10) => out.wake_at(at(10)),
+                now if now == at(10) => out.grow(PoolId(0), 1),
+                now if now < at(50) => out.wake_at(at(50)),
+                _ => out.push(ScalingCommand::Cordon { node, closed: true }),
+            }
+        }
+    }
+    let elastic = Elastic {
+        min: 0,
+        max: 1,
+        request_delay: secs(5),
+        boot_delay: secs(15),
+    };
+    let pool = PoolSpec::rented("cloud", NodeModel::gpus_only("h100", 2), elastic);
+    let holds: Step = |view, out| {
+        hold_one(view, Claim::Try, out);
+        view.pending_jobs()
+            .for_each(|job| out.waiting(job.id(), Reason::DoesNotFit));
+    };
+    let platform = Platform::from(Script::new(&[(0, holds)])).autoscaler(RentsLate);
+    // Two GPUs are asked for and one is held: the job never starts.
+    let (report, _) = run(Supply::new(vec![pool]), vec![job(2, 10)], platform, 60);
+    // Paid from 15: boots to 30, then one GPU held and one too few for the job, from 50 both down.
+    assert_eq!(
+        ledger_line(&report),
+        "provisioning=30 down=20 idle.insufficient=20 idle.held=20"
+    );
+}
+
+/// On a node that is known to be down nothing is free: a hold that must be backed is invalid.
+#[test]
+fn a_sure_hold_on_a_dead_node_is_invalid() {
+    let fault = Fault {
+        at: at(5),
+        repair: secs(100),
+    };
+    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let policy = Script::new(&[(10, |view, out| {
+        hold_one(view, Claim::Sure, out);
+    })]);
+    let jobs = JobList::new(vec![job(1, 50)]);
+    let simulation = Simulation::new(supply, jobs, policy, RunOptions::default()).unwrap();
+    assert_eq!(cause(simulation), DecisionError::HoldNotBacked);
+}
+
+/// Why a run ends in an invalid decision.
+fn cause(simulation: Simulation) -> DecisionError {
+    match simulation.run().unwrap_err() {
+        RunError::InvalidDecision { cause, .. } => cause,
+        other => panic!("{other}"),
+    }
+}
+
+/// Neither using nor ending another scheduler's hold is allowed, nor holding another's nodes.
+#[test]
+fn holds_belong_to_the_scheduler_that_made_them() {
+    let two = |step: Step, pools: PoolSet| {
+        let maker = Script::idle(&[(0, |view, out| {
+            hold_one(view, Claim::Sure, out);
+        })]);
+        let mut platform = Platform::new("two", maker);
+        let policy = Box::new(Script::idle(&[(1, step)]));
+        platform.schedulers.push(Scheduler { policy, pools });
+        let kind = Some(ControllerId(1));
+        let scheduler = SchedulerId(1);
+        platform.router = vec![Route {
+            kind,
+            scheduler,
+            ..Route::default()
+        }];
+        let jobs = vec![job(1, 5), job(1, 5).kind(ControllerId(1))];
+        let supply = Supply::new(vec![
+            PoolSpec::owned("a", NodeModel::gpus_only("h100", 2), 1),
+            PoolSpec::owned("b", NodeModel::gpus_only("h100", 2), 1),
+        ]);
+        cause(Simulation::new(supply, JobList::new(jobs), platform, RunOptions::default()).unwrap())
+    };
+    let place: Step = |view, out| {
+        let job = view.pending_jobs().next().unwrap().id();
+        let spot = [Spot::from(NodeId(0))];
+        out.place_as(job, spot, Commit::NOW, Claim::Try, Some(HoldId(0)));
+    };
+    let hold: Step = |view, out| {
+        hold_one(view, Claim::Try, out);
+    };
+    let not_yours = DecisionError::NotYourHold;
+    assert_eq!(
+        two(|_, out| out.release(HoldId(0)), PoolSet::ALL),
+        not_yours
+    );
+    assert_eq!(two(place, PoolSet::ALL), not_yours);
+    assert_eq!(
+        two(hold, PoolSet::one(PoolId(1))),
+        DecisionError::UnknownNode
+    );
+}
+
+/// A policy that holds and releases in one breath hears nothing of it, or it would be asked again for
+/// ever.
+#[test]
+fn releasing_a_hold_is_no_news_to_who_released_it() {
+    #[derive(Clone, Debug)]
+    struct Fickle;
+    impl Policy for Fickle {
+        fn name(&self) -> &str {
+            "fickle"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            let hold = hold_one(view, Claim::Try, out);
+            out.release(hold);
+        }
+    }
+    let (report, _) = run(nodes(1, 1), vec![job(1, 5)], Fickle, 10);
+    assert_eq!(ledger_line(&report), "idle.no_demand=5 allocated.useful=5");
+}
+
+/// A hold that begins later is news to its policy when it begins.
+#[test]
+fn the_start_of_a_hold_is_news() {
+    /// Holds at 10, and counts on being asked then: it places its job within.
+    #[derive(Clone, Debug, Default)]
+    struct Reserves {
+        hold: Option<HoldId>,
+    }
+    impl Policy for Reserves {
+        fn name(&self) -> &str {
+            "reserves"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            let Some(job) = view.pending_jobs().next() else {
+                return;
+            };
+            let part = HoldPart {
+                node: NodeId(0),
+                amount: TaskRequest::gpus(1),
+            };
+            let spot = [Spot::from(NodeId(0))];
+            match self.hold {
+                None => {
+                    let (who, why) = (HoldFor::Job(job.id()), Reason::Reservation);
+                    self.hold = Some(out.hold([part], at(10), None, who, why, Claim::Sure));
+                }
+                Some(_) if news.nodes != [NodeId(0)] => {}
+                within => out.place_as(job.id(), spot, Commit::NOW, Claim::Sure, within),
+            }
+        }
+    }
+    let (_, log) = run(nodes(1, 1), vec![job(1, 5)], Reserves::default(), 20);
+    assert_eq!(log.records[0].start, Some(at(10)));
 }
