@@ -157,6 +157,17 @@ pub enum RunError {
         /// Who woke up last.
         component: String,
     },
+    /// Components are called again and again at one instant and time does not go on, although each
+    /// call changes something: they undo each other's work, or a policy its own.
+    #[error("{calls} calls at {time} and time does not go on (last: {component})")]
+    Livelock {
+        /// When.
+        time: SimTime,
+        /// How many calls.
+        calls: u32,
+        /// Who was to be called next.
+        component: String,
+    },
     /// The simulated clock is at its end.
     #[error("the simulated clock is at its end ({0})")]
     ClockOverflow(SimTime),

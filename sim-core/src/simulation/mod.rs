@@ -102,6 +102,9 @@ pub struct Simulation {
     changes: u64,
     /// Calls in a row that were only woken and changed nothing.
     idle_calls: u32,
+    /// Calls at the instant `calls_from`.
+    calls: u32,
+    calls_from: SimTime,
     /// Live jobs that keep a drain run alive: those with an end.
     finite_jobs: u64,
     options: RunOptions,
@@ -192,6 +195,8 @@ impl Simulation {
             digest: WordHash::default(),
             changes: 0,
             idle_calls: 0,
+            calls: 0,
+            calls_from: SimTime::ZERO,
             finite_jobs: 0,
             over: false,
             faults: Vec::new(),
@@ -307,6 +312,8 @@ impl Simulation {
             digest: self.digest,
             changes: self.changes,
             idle_calls: self.idle_calls,
+            calls: self.calls,
+            calls_from: self.calls_from,
             finite_jobs: self.finite_jobs,
             options: self.options.clone(),
             over: self.over,

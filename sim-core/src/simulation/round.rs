@@ -16,6 +16,10 @@ use crate::view::View;
 /// Calls in a row that only woke up and changed nothing, after which a run is given up.
 const IDLE_CALLS_MAX: u32 = 10_000;
 
+/// Calls at one instant after which a run is given up: components that undo each other's work, or a
+/// policy that undoes its own, change something every time and would go on for ever.
+const CALLS_PER_INSTANT_MAX: u32 = 1_000_000;
+
 impl Simulation {
     pub(super) fn round(&mut self) -> Result<(), RunError> {
         let controllers = self.platform.controllers.len();
@@ -40,6 +44,17 @@ impl Simulation {
     fn call(&mut self, component: Component) -> Result<bool, RunError> {
         if self.inboxes.of(component).is_empty() {
             return Ok(false);
+        }
+        if self.calls_from != self.world.now {
+            (self.calls_from, self.calls) = (self.world.now, 0);
+        }
+        self.calls += 1;
+        if self.calls >= CALLS_PER_INSTANT_MAX {
+            return Err(RunError::Livelock {
+                time: self.world.now,
+                calls: self.calls,
+                component: component.name(&self.platform),
+            });
         }
         let inbox = std::mem::take(self.inboxes.of(component));
         let only_woken = inbox.only_woken();

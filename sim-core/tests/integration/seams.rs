@@ -3,11 +3,11 @@
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
     Admission, AdmissionCommand, Admissions, Autoscaler, Bytes, Claim, Commit, ControllerId,
-    DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId, HoldPart, JobId, JobList,
-    JobLog, JobRef, JobSpec, Keeps, ListedFaults, News, NoObserver, NodeId, NodeModel, Platform,
-    Policy, PoolId, PoolSet, PoolSpec, Reason, Route, RunError, RunOptions, Scaling,
-    ScalingCommand, Scheduler, SchedulerId, SimTime, Simulation, Spot, Supply, TaskRequest,
-    TaskState, View, World, WouldFit,
+    Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId, HoldPart, JobId,
+    JobList, JobLog, JobRef, JobSpec, Keeps, ListedFaults, News, NoObserver, NodeId, NodeModel,
+    Platform, Policy, PoolId, PoolSet, PoolSpec, Reason, Route, RunError, RunOptions, Save,
+    Scaling, ScalingCommand, Scheduler, SchedulerId, SimTime, Simulation, Spot, Supply, TaskGroup,
+    TaskRef, TaskRequest, TaskState, Then, View, World, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -366,4 +366,74 @@ fn the_start_of_a_hold_is_news() {
     }
     let (_, log) = run(nodes(1, 1), vec![job(1, 5)], Reserves::default(), 20);
     assert_eq!(log.records[0].start, Some(at(10)));
+}
+
+/// A policy that undoes what it did, again and again at one instant, ends the run instead of hanging it.
+#[test]
+fn a_livelock_is_an_error() {
+    #[derive(Clone, Debug)]
+    struct Undoes;
+    impl Policy for Undoes {
+        fn name(&self) -> &str {
+            "undoes"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            for job in view.pending_jobs() {
+                let then = Then::Requeue { not_before: None };
+                out.evict(job.id(), secs(0), Save::No, then);
+            }
+            out.wake_at(view.now());
+        }
+    }
+    let jobs = JobList::new(vec![job(1, 5)]);
+    let simulation = Simulation::new(nodes(1, 1), jobs, Undoes, RunOptions::default()).unwrap();
+    let error = simulation.run().unwrap_err();
+    assert!(
+        matches!(error, RunError::Livelock { time, .. } if time == at(0)),
+        "{error}"
+    );
+}
+
+/// Spots of an earlier call and tasks beyond the last are errors, not panics.
+#[test]
+fn what_does_not_exist_is_an_error() {
+    let no_such_task: Step = |view, out| {
+        let job = view.pending_jobs().next().unwrap().id();
+        let task = TaskRef {
+            job,
+            group: 1,
+            index: u32::MAX,
+            attempt: 0,
+        };
+        out.evict(task, secs(0), Save::No, Then::Kill);
+    };
+    let old_spots: Step = |view, out| {
+        let job = view.pending_jobs().next().unwrap().id();
+        let on = Decisions::default().spot_range([Spot::from(NodeId(0)); 2]);
+        let tasks = job.into();
+        let (commit, claim, within) = (Commit::NOW, Claim::Try, None);
+        out.push(Decision::Place {
+            tasks,
+            on,
+            commit,
+            claim,
+            within,
+        });
+    };
+    let mut two_groups = job(1, 5);
+    two_groups
+        .request
+        .groups
+        .push(TaskGroup::new(TaskRequest::gpus(1), 1));
+    let wrong = DecisionError::WrongCount { spots: 0, tasks: 2 };
+    for (step, expected) in [
+        (no_such_task, DecisionError::UnknownTask),
+        (old_spots, wrong),
+    ] {
+        let jobs = JobList::new(vec![two_groups.clone()]);
+        let policy = Script::idle(&[(0, step)]);
+        let simulation = Simulation::new(nodes(2, 1), jobs, policy, RunOptions::default());
+        assert_eq!(cause(simulation.unwrap()), expected);
+    }
 }
