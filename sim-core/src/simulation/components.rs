@@ -118,7 +118,8 @@ impl Inboxes {
 }
 
 impl Simulation {
-    /// Tells a job's scheduler, admission and the autoscaler of a change, but not who caused it.
+    /// Tells a job's scheduler, admission and the autoscaler of a change, and its controller of its
+    /// end, but not who caused it.
     pub(super) fn tell_job(&mut self, job: JobRef, what: JobNews, by: Component) {
         let scheduler = self.world.jobs.slot(job.slot).scheduler;
         let change = JobChange { job, what };
@@ -128,8 +129,14 @@ impl Simulation {
         if self.inboxes.has_admission && by != Component::Admission {
             self.inboxes.admission.jobs.push(change);
         }
-        if self.inboxes.has_autoscaler && matches!(what, JobNews::Ended(_)) {
-            self.inboxes.autoscaler.jobs.push(change);
+        if let JobNews::Ended(_) = what {
+            if self.inboxes.has_autoscaler {
+                self.inboxes.autoscaler.jobs.push(change);
+            }
+            let kind = self.world.jobs.slot(job.slot).spec.request.kind;
+            if by != Component::Controller(kind) {
+                self.inboxes.controllers[kind.index()].jobs.push(change);
+            }
         }
     }
 

@@ -1,13 +1,16 @@
 //! What the seams promise beyond the worked examples, each found by a scheduler that relied on it.
 
+use std::sync::Arc;
+
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Admission, AdmissionCommand, Admissions, Autoscaler, Bytes, Claim, Commit, ControllerId,
-    Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId, HoldPart, JobId,
-    JobList, JobLog, JobRef, JobSpec, Keeps, ListedFaults, News, NoObserver, NodeId, NodeModel,
-    Platform, Policy, PoolId, PoolSet, PoolSpec, Reason, Route, RunError, RunOptions, Save,
-    Scaling, ScalingCommand, Scheduler, SchedulerId, SimTime, Simulation, Spot, Supply, TaskGroup,
-    TaskRef, TaskRequest, TaskState, Then, View, World, WouldFit,
+    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Bytes, Claim, Commit, Controller,
+    ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId,
+    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, Keeps, Lifecycle, ListedFaults,
+    News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet, PoolSpec,
+    Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler, SchedulerId,
+    SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest, TaskState,
+    Then, View, Work, World, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -436,4 +439,98 @@ fn what_does_not_exist_is_an_error() {
         let simulation = Simulation::new(nodes(2, 1), jobs, policy, RunOptions::default());
         assert_eq!(cause(simulation.unwrap()), expected);
     }
+}
+
+/// A policy may kill a job's tasks and finish the job in one breath: its controller, told of the loss
+/// after the fact, is not asked to mend what is over.
+#[test]
+fn controllers_are_not_blamed_for_jobs_that_just_ended() {
+    let kill_and_finish: Step = |view, out| {
+        let job = view.node(NodeId(0)).tasks().next().unwrap().id().job;
+        out.evict(job, secs(0), Save::No, Then::Kill);
+        out.finish(job, Outcome::Killed);
+    };
+    let policy = Script::new(&[(3, kill_and_finish)]);
+    let (report, _) = run(nodes(1, 1), vec![job(1, 10)], policy, 5);
+    assert_eq!(ledger_line(&report), "idle.no_demand=2 allocated.lost=3");
+    assert_eq!(report.summary.count(Outcome::Killed), 1);
+}
+
+/// A controller hears of the end of its job when another finishes it.
+#[test]
+fn controllers_hear_of_ends_they_did_not_cause() {
+    /// Creates one job at a time: the next one when the last has ended.
+    #[derive(Clone, Debug, Default)]
+    struct Chain {
+        waiting: Vec<JobRef>,
+        busy: bool,
+    }
+    impl Controller for Chain {
+        fn name(&self) -> &str {
+            "chain"
+        }
+        fn react(&mut self, _: &View<'_>, news: &News<'_>, out: &mut Lifecycle) {
+            for change in news.jobs {
+                match change.what {
+                    JobNews::Submitted => self.waiting.push(change.job),
+                    JobNews::Ended(_) => self.busy = false,
+                    _ => {}
+                }
+            }
+            if !self.busy && !self.waiting.is_empty() {
+                self.busy = true;
+                out.create(self.waiting.remove(0));
+            }
+        }
+    }
+    let reject: Step = |view, out| view.pending_jobs().for_each(|job| out.reject(job.id()));
+    let platform =
+        Platform::from(Script::idle(&[(3, reject), (4, reject)])).batch(Chain::default());
+    let (report, log) = run(nodes(1, 1), vec![job(1, 10), job(1, 10)], platform, 10);
+    assert_eq!(report.summary.count(Outcome::Rejected), 2);
+    assert_eq!((log.records[0].end, log.records[1].end), (at(3), at(4)));
+}
+
+/// Revoking an array of which a task is done takes nothing away from what that task did, and a task
+/// on its way to being suspended waits for admission again.
+#[test]
+fn revoking_leaves_done_work_alone() {
+    #[derive(Clone, Debug)]
+    struct Revokes;
+    impl Admission for Revokes {
+        fn name(&self) -> &str {
+            "revokes"
+        }
+        fn admit(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Admissions) {
+            let job = JobRef {
+                slot: 0,
+                id: JobId(0),
+            };
+            if view.now() == at(0) {
+                out.admit(job);
+                out.push(AdmissionCommand::WakeAt(at(15)));
+            } else if view.now() == at(15) && news.woken {
+                out.revoke(job, secs(0), Reason::Quota);
+            }
+        }
+    }
+    let work: Arc<[SimDuration]> = [secs(10), secs(20), secs(30)].into();
+    let mut array = job(1, 10)
+        .tasks(3)
+        .advance(Advance::Each)
+        .kind(ControllerId(1));
+    array.profile.work = Work::PerTask(work);
+    let suspend: Step = |view, out| {
+        let last = view.node(NodeId(2)).tasks().next().unwrap();
+        let keeps = Keeps::Nothing;
+        out.evict(last.id(), secs(8), Save::Yes, Then::Suspend { keeps });
+    };
+    let platform = Platform::from(Script::new(&[(12, suspend)])).admission(Revokes);
+    let (report, _) = run(nodes(3, 1), vec![array], platform, 25);
+    // Task 0 was done at 10, task 1 loses 15, task 2 saved 12 and holds its place to 20. From then
+    // three GPUs are free and two tasks wait for quota; before, two are free and one task waits.
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=15 idle.held=15 allocated.startup=8 allocated.lost=15 allocated.useful=22"
+    );
 }
