@@ -70,8 +70,10 @@ adversary! {
 
 adversary! {
     /// Asks to be woken at 0, whatever time it is: invalid (`WakeInThePast`).
-    WakesInThePast, "wakes-in-the-past", |_view, out| {
-        out.wake_at(SimTime::ZERO);
+    WakesInThePast, "wakes-in-the-past", |view, out| {
+        if view.now() > SimTime::ZERO {
+            out.wake_at(SimTime::ZERO);
+        }
     }
 }
 
@@ -89,8 +91,10 @@ adversary! {
 }
 
 adversary! {
-    /// Kills whatever runs, every time it is called, and starts whatever is pending. Legal: each kill
-    /// is a preemption, the progress is lost, and controllers recreate what was killed.
+    /// Kills whatever runs, every time it is called, and starts whatever is pending. Legal as long as
+    /// controllers take their time: each kill is a preemption and its progress is lost. With two jobs
+    /// whose controller recreates them at once, every kill brings the news that kills the other, and
+    /// the run is given up (`Livelock`).
     KillsEverything, "kills-everything", |view, out| {
         for task in view.nodes().flat_map(|node| node.tasks()) {
             if matches!(task.state(), TaskState::Starting | TaskState::Running) {
@@ -108,7 +112,7 @@ adversary! {
 
 adversary! {
     /// Kills in one breath what it just started; the controller recreates it at once, and so on. Time
-    /// never goes on: the run is given up (`NoProgress`).
+    /// never goes on: the run is given up (`Livelock`).
     KillsWhatItStarts, "kills-what-it-starts", |view, out| {
         for task in view.pending_jobs().flat_map(|job| job.tasks()) {
             out.place(task.id(), [Spot::from(NodeId(0))]);
@@ -173,7 +177,7 @@ adversary! {
 
 adversary! {
     /// Tries the same full node again as soon as it is refused: time never goes on, and the run is
-    /// given up (`NoProgress`).
+    /// given up (`Livelock`).
     TriesForEver, "tries-for-ever", |view, out| {
         for job in view.pending_jobs() {
             out.place_as(job.id(), node_zero(job), Commit::NOW, Claim::Try, None);

@@ -1,13 +1,13 @@
 //! Schedulers that break the rules: each ends in a precise error or a documented outcome.
 
 use windtunnel_core::{
-    DecisionError, Outcome, Platform, Policy, PoolSet, QueueId, Refusal, Route, RunError,
+    Bucket, DecisionError, Outcome, Platform, Policy, PoolSet, QueueId, Refusal, Route, RunError,
     Scheduler, SchedulerId, SimTime, TaskState,
 };
-use windtunnel_policies::testing::Greedy;
 use windtunnel_policies::testing::adversary::*;
+use windtunnel_policies::testing::{Greedy, RetryingController};
 
-use crate::support::{Case, at, job, nodes};
+use crate::support::{Case, at, job, nodes, secs};
 
 /// One node of two GPUs; jobs of 2, 1 and 1 GPUs, 10 s each, at 0, 1 and 12.
 fn case(policy: impl Policy + 'static) -> Case {
@@ -75,14 +75,23 @@ fn wakes_at_once_for_ever() {
     check_no_progress(WakesAtOnce, at(0));
 }
 
+/// The run is given up because calls follow each other at one instant.
+fn check_livelock(policy: impl Policy + 'static, expected: SimTime) {
+    let name = format!("policy `{}`", policy.name());
+    match case(policy).fails() {
+        RunError::Livelock { time, .. } => assert_eq!(time, expected, "{name}"),
+        other => panic!("{name}: {other}"),
+    }
+}
+
 #[test]
 fn kills_what_it_starts_for_ever() {
-    check_no_progress(KillsWhatItStarts, at(0));
+    check_livelock(KillsWhatItStarts, at(0));
 }
 
 #[test]
 fn tries_a_full_node_for_ever() {
-    check_no_progress(TriesForEver, at(1));
+    check_livelock(TriesForEver, at(1));
 }
 
 #[test]
@@ -191,16 +200,29 @@ fn holds_and_releases_for_ever() {
     assert_eq!(report.summary.unfinished, 3);
 }
 
-/// The job at 0 is killed at 1 by the coming of the second, restarts, is done at 11; what runs at 12
-/// is killed by the coming of the third.
 #[test]
 fn kills_everything_it_can() {
-    let proof = case(KillsEverything).prove("kills_everything");
+    check_livelock(KillsEverything, at(12));
+}
+
+/// With a backoff of a minute, doubling.
+///
+/// 0–1: job 0 runs and is killed by the coming of job 1, which runs 1–11; at 12 job 2 runs and at 22
+/// is done. At 61 job 0 is back and runs to 71: it loses one second on two GPUs.
+#[test]
+fn kills_everything_but_controllers_take_their_time() {
+    let retrying = RetryingController::new(secs(60), secs(3_600), 10);
+    let jobs = vec![job(0, 2, 10), job(1, 1, 10), job(12, 1, 10)];
+    let platform = Platform::from(KillsEverything).batch(retrying);
+    let proof = Case::new(nodes(1, 2), jobs, platform).prove("kills_everything");
     assert_eq!(proof.report.summary.completed(), 3);
-    assert_eq!(proof.report.end, at(22));
-    assert_eq!(proof.report.summary.preemptions, 2);
-    assert_eq!(
-        proof.ledger(),
-        "idle.no_demand=2 allocated.lost=3 allocated.useful=40"
-    );
+    assert_eq!(proof.report.summary.preemptions, 1);
+    assert_eq!(proof.report.end, at(71));
+    let lost = proof
+        .report
+        .ledger
+        .as_ref()
+        .unwrap()
+        .gpu_seconds(Bucket::AllocatedLost);
+    assert_eq!(lost, 2);
 }

@@ -5,7 +5,7 @@
 
 mod support;
 
-// mod adversaries;
+mod adversaries;
 mod alternate;
 mod bundles;
 mod dead_unnoticed;
