@@ -329,14 +329,17 @@ impl Simulation {
         for place in &places {
             let job = self.world.jobs.slot(slot);
             let unit = job.unit_of(*place);
-            if job.tasks[*place].state == Running && last_unit != Some(unit) {
+            let state = job.tasks[*place].state;
+            if state == Running && last_unit != Some(unit) {
                 last_unit = Some(unit);
                 if !suspends {
                     self.summary.preemptions += 1;
                     self.world.jobs.slot_mut(slot).preemptions += 1;
                 }
             }
-            self.stop_unit(slot, unit, unsaved);
+            if state.has_progress() {
+                self.stop_unit(slot, unit, unsaved);
+            }
         }
         let after = match then {
             Then::Requeue { not_before } => After::Requeue(not_before),
@@ -418,6 +421,7 @@ impl Simulation {
                 tasks,
             });
         }
+        let used = self.tasks_to_replace(slot, spots.len())?;
         let by = Component::Scheduler(id);
         self.stop_unit(slot, 0, Unsaved::Saved);
         // Everything is given back first: old and new places may overlap.
@@ -426,21 +430,48 @@ impl Simulation {
             let state = self.world.jobs.slot(slot).tasks[place].state;
             if state.is_bound() || state == TaskState::Reserved {
                 self.vacate(slot, place);
-                if place >= spots.len() {
+                if used.binary_search(&place).is_err() {
                     self.shrink_away(slot, place, by);
                 }
             }
         }
         let restart = self.world.jobs.slot(slot).spec.profile.restart;
-        for (place, spot) in spots.iter().enumerate() {
+        for (&place, spot) in used.iter().zip(spots) {
             let grant = self
                 .choose(slot, place, *spot, None)
                 .map_err(DecisionError::DoesNotFit)?;
             self.world.occupy(slot, place, spot.node, grant, None);
             self.restart_in_place(slot, place, restart, by);
         }
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        if job.start.is_none() && !job.is_queued() {
+            job.start = Some(now);
+        }
         self.relist(slot);
         Ok(())
+    }
+
+    /// The tasks that a moved or resized job goes on with, ascending: those that have a place first,
+    /// then pending ones. Tasks that are gated, suspended, ending or over are no use.
+    fn tasks_to_replace(&self, slot: u32, count: usize) -> Result<Places, DecisionError> {
+        let tasks = &self.world.jobs.slot(slot).tasks;
+        let placed = |state: TaskState| state.is_bound() || state == TaskState::Reserved;
+        let mut used: Places = (0..tasks.len())
+            .filter(|place| {
+                placed(tasks[*place].state) || tasks[*place].state == TaskState::Pending
+            })
+            .collect();
+        if used.len() < count {
+            let useless =
+                |task: &&crate::live::Task| !placed(task.state) && task.state != TaskState::Pending;
+            let state = tasks.iter().find(useless).map(|task| task.state);
+            return Err(state.map_or(DecisionError::NothingToDo, DecisionError::WrongState));
+        }
+        used.sort_by_key(|place| (!placed(tasks[*place].state), *place));
+        used.truncate(count);
+        used.sort_unstable();
+        Ok(used)
     }
 
     fn waiting(&mut self, id: SchedulerId, scope: Scope, why: Reason) -> Result<(), DecisionError> {

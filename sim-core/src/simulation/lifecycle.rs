@@ -89,8 +89,11 @@ impl Simulation {
                     .ok_or(DecisionError::UnknownTask)?;
                 let slot = task.job.slot;
                 let unit = self.world.jobs.slot(slot).unit_of(place);
-                self.stop_unit(slot, unit, Unsaved::Lost);
-                if self.world.jobs.slot(slot).tasks[place].state != TaskState::Over {
+                let state = self.world.jobs.slot(slot).tasks[place].state;
+                if state.has_progress() {
+                    self.stop_unit(slot, unit, Unsaved::Lost);
+                }
+                if state != TaskState::Over {
                     self.end_task(slot, place, TaskEnd::Stopped, by);
                 }
                 self.relist(slot);

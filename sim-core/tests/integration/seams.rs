@@ -6,11 +6,11 @@ use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
     Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Bytes, Claim, Commit, Controller,
     ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId,
-    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, Keeps, Lifecycle, ListedFaults,
-    News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet, PoolSpec,
-    Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler, SchedulerId,
-    SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest, TaskState,
-    Then, View, Work, World, WouldFit,
+    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
+    ListedFaults, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet,
+    PoolSpec, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest,
+    TaskState, TaskView, Then, View, Work, World, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -532,5 +532,121 @@ fn revoking_leaves_done_work_alone() {
     assert_eq!(
         ledger_line(&report),
         "idle.no_demand=15 idle.held=15 allocated.startup=8 allocated.lost=15 allocated.useful=22"
+    );
+}
+
+/// An elastic job of one to three tasks of one GPU, 60 s of work at one task.
+fn elastic() -> JobSpec {
+    job(1, 60).advance(Advance::Between { min: 1, max: 3 })
+}
+
+/// The live job of this id.
+fn live<'a>(view: &View<'a>, id: u32) -> JobView<'a> {
+    view.job(JobRef {
+        slot: id,
+        id: JobId(id),
+    })
+    .unwrap()
+}
+
+fn task_in<'a>(job: JobView<'a>, state: TaskState) -> TaskView<'a> {
+    job.tasks().find(|task| task.state() == state).unwrap()
+}
+
+/// A task of an elastic job that has not begun to run takes nothing with it: its eviction, and the
+/// death of its node, leave the progress of the others alone.
+#[test]
+fn tasks_that_do_not_run_lose_nothing() {
+    let grow: Step = |view, out| {
+        let task = task_in(live(view, 0), TaskState::Pending).id();
+        let spot = [Spot::from(NodeId(1))];
+        out.place_as(task, spot, Commit::Reserve, Claim::Sure, None);
+    };
+    let evict: Step = |view, out| {
+        let task = task_in(live(view, 0), TaskState::Reserved).id();
+        out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
+    };
+    let fault = Fault {
+        at: at(40),
+        repair: secs(100),
+    };
+    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
+    let policy = Script::new(&[(10, grow), (20, evict), (30, grow)]);
+    let (report, log) = run(supply, vec![elastic()], policy, 60);
+    // Held on node 1: 10-20 and 30-40; then it is down.
+    assert_eq!(
+        ledger_line(&report),
+        "down=20 idle.no_demand=20 idle.held=20 allocated.useful=60"
+    );
+    assert_eq!(log.records[0].preemptions, 0);
+}
+
+/// A resize uses the tasks it can: those that have a place first, then pending ones. Tasks that sit
+/// out a backoff stay where they are.
+#[test]
+fn a_resize_leaves_gated_tasks_alone() {
+    let start: Step =
+        |view, out| out.place(live(view, 0).id(), [NodeId(0), NodeId(1)].map(Spot::from));
+    let requeue: Step = |view, out| {
+        let task = task_in(live(view, 0), TaskState::Running).id();
+        let not_before = Some(at(500));
+        out.evict(task, secs(0), Save::Yes, Then::Requeue { not_before });
+    };
+    let grow: Step =
+        |view, out| out.replace(live(view, 0).id(), [NodeId(0), NodeId(1)].map(Spot::from));
+    let policy = Script::idle(&[(0, start), (10, requeue), (20, grow)]);
+    let (report, log) = run(nodes(2, 1), vec![elastic()], policy, 60);
+    // 2·10 + 1·10 + 2·15 of 60 s of work.
+    assert_eq!(log.records[0].end, at(35));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=60 allocated.useful=60"
+    );
+}
+
+/// A gang can't be moved while one of its tasks is suspended or leaves: that is an error, no panic.
+#[test]
+fn a_gang_in_pieces_can_not_be_moved() {
+    let suspend: Step = |view, out| {
+        let task = task_in(live(view, 0), TaskState::Running).id();
+        out.evict(
+            task,
+            secs(0),
+            Save::No,
+            Then::Suspend {
+                keeps: Keeps::Memory,
+            },
+        );
+    };
+    let both: Step =
+        |view, out| out.replace(live(view, 0).id(), [NodeId(0), NodeId(1)].map(Spot::from));
+    let jobs = JobList::new(vec![job(1, 60).tasks(2)]);
+    let policy = Script::new(&[(10, suspend), (20, both)]);
+    let simulation = Simulation::new(nodes(2, 1), jobs, policy, RunOptions::default()).unwrap();
+    assert_eq!(
+        cause(simulation),
+        DecisionError::WrongState(TaskState::Suspended)
+    );
+}
+
+/// An elastic job that reaches its minimum by a resize starts then.
+#[test]
+fn a_resize_to_the_minimum_is_a_start() {
+    let first: Step = |view, out| {
+        let task = task_in(live(view, 0), TaskState::Pending).id();
+        out.place(task, [Spot::from(NodeId(0))]);
+    };
+    let second: Step =
+        |view, out| out.replace(live(view, 0).id(), [NodeId(0), NodeId(1)].map(Spot::from));
+    let spec = job(1, 10)
+        .tasks(2)
+        .advance(Advance::Between { min: 2, max: 3 });
+    let policy = Script::idle(&[(0, first), (5, second)]);
+    let (report, log) = run(nodes(2, 1), vec![spec], policy, 20);
+    assert_eq!(log.records[0].start, Some(at(5)));
+    assert_eq!(log.records[0].end, at(15));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=10 idle.held=5 allocated.waiting=5 allocated.useful=20"
     );
 }
