@@ -3,5 +3,6 @@
 
 mod oracles;
 mod plans;
+mod seams;
 mod support;
 mod worked_examples;
