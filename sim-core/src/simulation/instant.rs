@@ -87,12 +87,13 @@ impl Simulation {
     fn settle_wait(&mut self, slot: u32) {
         let job = self.world.jobs.slot_mut(slot);
         job.wait_dirty = false;
-        // The common case: it came and was placed within one instant.
-        if job.wait.lane.is_none() && !job.is_queued() {
-            return;
-        }
         if !job.is_queued() {
+            // What was said of its waiting is over with it.
             job.own = None;
+            // The common case: it came and was placed within one instant.
+            if job.wait.lane.is_none() {
+                return;
+            }
         }
         self.waits.refresh(&mut self.world, slot);
     }

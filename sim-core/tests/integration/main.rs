@@ -3,6 +3,7 @@
 
 mod oracles;
 mod plans;
+mod regressions;
 mod seams;
 mod support;
 mod worked_examples;

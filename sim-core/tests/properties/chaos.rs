@@ -11,12 +11,11 @@ use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Bytes, Checkpoint, Claim, Commit, ControllerId, Decision,
     Decisions, DemandId, DeviceSet, Elastic, Ending, Fault, Fit, GpuRequest, HoldFor, HoldId,
-    HoldPart, JobId, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, ListedFaults, MilliCores,
-    Names, News, NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings,
+    HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, ListedFaults, MilliCores, Names,
+    News, NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings,
     PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand,
-    Scheduler,
-    SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
-    TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
+    Scheduler, SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply,
+    TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -397,6 +396,7 @@ impl Case {
             tick: self.tick,
             last_wake: self.last_wake(),
             jobs: Vec::new(),
+            holds: BTreeSet::new(),
             fresh: (SimTime::ZERO, BTreeSet::new()),
             log: Arc::clone(log),
         };
@@ -504,6 +504,8 @@ struct Chaos {
     tick: u64,
     last_wake: SimTime,
     jobs: Vec<JobRef>,
+    /// Holds it made.
+    holds: BTreeSet<HoldId>,
     /// Jobs placed in this instant: they are not taken out again before it is over.
     fresh: (SimTime, BTreeSet<JobRef>),
     log: Log,
@@ -544,7 +546,10 @@ impl Policy for Chaos {
                 self.jobs.push(change.job);
             }
         }
-        let alive = |job: &JobRef| view.job(*job).is_some_and(|found| found.outcome().is_none());
+        let alive = |job: &JobRef| {
+            view.job(*job)
+                .is_some_and(|found| found.outcome().is_none())
+        };
         self.jobs.retain(alive);
         if self.fresh.0 != view.now() {
             self.fresh = (view.now(), BTreeSet::new());
@@ -750,8 +755,8 @@ impl Chaos {
     fn any_spot(&mut self, view: &View<'_>) -> Spot {
         let count = u32::try_from(view.node_count()).unwrap();
         let node = NodeId(self.rng.random_range(0..=count));
-        let devices = (self.rng.random_range(0..4) == 0)
-            .then(|| DeviceSet(self.rng.random_range(0..16)));
+        let devices =
+            (self.rng.random_range(0..4) == 0).then(|| DeviceSet(self.rng.random_range(0..16)));
         Spot { node, devices }
     }
 
@@ -780,7 +785,7 @@ impl Chaos {
         let holds: Vec<_> = call
             .view
             .holds()
-            .filter(|hold| !call.ended.contains(&hold.id))
+            .filter(|hold| self.holds.contains(&hold.id) && !call.ended.contains(&hold.id))
             .collect();
         let hold = self.pick(&holds)?;
         let pending = tasks_in(&job, &[TaskState::Pending]);
@@ -923,10 +928,10 @@ impl Chaos {
             Advance::Between { min, max } => self.rng.random_range(min..=max) as usize,
             _ => all.len(),
         };
-        let movable = |task: &TaskView<'_>| {
-            matches!(task.state(), Pending | Reserved | Starting | Running)
-        };
-        if !all[..count].iter().all(movable) {
+        let movable =
+            |task: &TaskView<'_>| matches!(task.state(), Pending | Reserved | Starting | Running);
+        let all: Vec<TaskView<'_>> = all.into_iter().filter(movable).collect();
+        if all.len() < count {
             return None;
         }
         let mark = call.plan.mark();
@@ -945,15 +950,14 @@ impl Chaos {
             }
         }
         let places = holding.iter().map(|task| place_of(task.id())).collect();
-        call.log
-            .push(Said::Stopped(job.id(), places, Stop::Saved));
+        call.log.push(Said::Stopped(job.id(), places, Stop::Saved));
         self.fresh.1.insert(job.id());
         call.out.replace(job.id(), spots);
         Some(job.id())
     }
 
     fn hold(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        let count = u32::try_from(call.view.node_count()).unwrap();
+        let nodes: Vec<NodeId> = call.view.nodes().map(|node| node.id()).collect();
         let mut parts = Vec::new();
         for _ in 0..self.rng.random_range(1..4) {
             let gpus = match self.rng.random_range(0..4) {
@@ -967,7 +971,7 @@ impl Chaos {
                 cpu: MilliCores::cores(self.rng.random_range(0..3)),
                 memory: Bytes(self.rng.random_range(0..4)),
             };
-            let node = NodeId(self.rng.random_range(0..count));
+            let node = self.pick(&nodes)?;
             parts.push(HoldPart { node, amount });
         }
         let from = call.view.now() + self.ticks(0, 4);
@@ -981,8 +985,10 @@ impl Chaos {
             Reason::DoesNotFit => Reason::Preemption,
             why => why,
         };
-        call.out
+        let id = call
+            .out
             .hold_as(parts, from, until, HoldFor::Anyone, why, commit, Claim::Try);
+        self.holds.insert(id);
         call.blind = true;
         None
     }
@@ -992,7 +998,7 @@ impl Chaos {
             .view
             .holds()
             .map(|hold| hold.id)
-            .filter(|hold| !call.ended.contains(hold))
+            .filter(|hold| self.holds.contains(hold) && !call.ended.contains(hold))
             .collect();
         let hold = self.pick(&holds)?;
         let what = Promise::Hold(hold);

@@ -242,7 +242,13 @@ impl Naive {
                     let never = !self.could_ever(&spec);
                     self.live.insert(job, Job::new(spec, never));
                 }
-                EventKind::Task { task, to, node, end, .. } => {
+                EventKind::Task {
+                    task,
+                    to,
+                    node,
+                    end,
+                    ..
+                } => {
                     let place = (task.group, task.index);
                     if end == Some(TaskEnd::Done) {
                         let unit = self.unit_of(task.job, place);
@@ -251,7 +257,10 @@ impl Naive {
                         let left = entry.left.expect("what never ends is never done");
                         let rate = entry.advance.as_ref().map_or(0, |pace| pace.rate);
                         assert!(left <= 0, "{task} is done with {left} left");
-                        assert!(left == 0 || left > -i128::from(rate), "{task} is late: {left}");
+                        assert!(
+                            left == 0 || left > -i128::from(rate),
+                            "{task} is late: {left}"
+                        );
                     }
                     let nodes = &mut self.live.get_mut(&task.job).unwrap().nodes;
                     match node {
@@ -442,8 +451,7 @@ impl Naive {
     }
 
     fn book(&mut self, pool: PoolId, bucket: Bucket, why: Option<Reason>, milli: u64, ppm: u32) {
-        *self.levels.entry((pool, bucket, why)).or_default() +=
-            u128::from(milli) * u128::from(ppm);
+        *self.levels.entry((pool, bucket, why)).or_default() += u128::from(milli) * u128::from(ppm);
     }
 
     /// Books nodes that are not usable and what holds set aside; returns where tasks may go.
@@ -484,6 +492,7 @@ impl Naive {
                         room.memory -= want.memory.0;
                     }
                 }
+                let closed = self.cordoned.contains(&node.id());
                 for part in node.set_aside() {
                     for device in part.grant.devices.iter() {
                         room.left[device] -= u32::from(part.grant.milli_each);
@@ -491,9 +500,13 @@ impl Naive {
                     room.cpu -= u64::from(part.cpu.0);
                     room.memory -= part.memory.0;
                     let milli = u64::from(part.grant.milli());
-                    self.book(id, Bucket::IdleHeld, Some(part.why), milli, PPM);
+                    if closed {
+                        self.book(id, Bucket::Down, None, milli, PPM);
+                    } else {
+                        self.book(id, Bucket::IdleHeld, Some(part.why), milli, PPM);
+                    }
                 }
-                if self.cordoned.contains(&node.id()) {
+                if closed {
                     let free: u32 = room.left.iter().sum();
                     self.book(id, Bucket::Down, None, u64::from(free), PPM);
                 } else {
@@ -624,8 +637,7 @@ impl Naive {
                 };
                 let own = self.own.get(id).copied();
                 let suspended = seen.tasks().any(|task| released(&task));
-                gate.or(own)
-                    .or(suspended.then_some(Reason::Suspended))
+                gate.or(own).or(suspended.then_some(Reason::Suspended))
             };
             if job.never {
                 job.why = Some(Reason::NeverFits);
@@ -699,12 +711,18 @@ impl Naive {
     pub(crate) fn check(&self, rows: &[LedgerRow]) -> Result<(), TestCaseError> {
         let mut theirs: BTreeMap<Line, u128> = BTreeMap::new();
         for row in rows {
-            *theirs.entry((row.pool, row.bucket, row.reason)).or_default() += row.amount;
+            *theirs
+                .entry((row.pool, row.bucket, row.reason))
+                .or_default() += row.amount;
         }
         let mut ours = self.sums.clone();
         ours.retain(|_, sum| *sum > 0);
         theirs.retain(|_, sum| *sum > 0);
-        prop_assert_eq!(theirs, ours, "left: the engine's ledger, right: the naive one");
+        prop_assert_eq!(
+            theirs,
+            ours,
+            "left: the engine's ledger, right: the naive one"
+        );
         for record in &self.records {
             let unfinished = || self.live.iter().find(|(id, _)| id.id == record.job);
             let found = self.ended.get(&record.job);
@@ -821,7 +839,11 @@ impl Unit {
                 self.save();
             }
         }
-        let milli: u128 = pace.weights.iter().map(|(_, milli)| u128::from(*milli)).sum();
+        let milli: u128 = pace
+            .weights
+            .iter()
+            .map(|(_, milli)| u128::from(*milli))
+            .sum();
         milli * u128::from(pace.useful) * u128::from(length)
     }
 }

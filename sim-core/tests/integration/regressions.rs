@@ -1,0 +1,70 @@
+//! What random runs found, each as small as it could be made.
+
+use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
+#[allow(unused_imports, reason = "being written")]
+use windtunnel_core::{
+    Advance, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart, JobView,
+    ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy, PoolId, Promise, Reason,
+    Save, Sharing, Spot, TaskRequest, TaskSet, TaskState, Then, View,
+};
+
+/// One step of a [`Script`].
+type Step = fn(&View<'_>, &mut Decisions);
+
+/// Does what it is told, when it is told, and nothing else.
+#[derive(Clone, Debug)]
+struct Script(Vec<(u64, Step)>);
+
+impl Policy for Script {
+    fn name(&self) -> &str {
+        "script"
+    }
+
+    fn decide(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Decisions) {
+        while let Some((_, step)) = self.0.first().filter(|step| at(step.0) <= view.now()) {
+            step(view, out);
+            self.0.remove(0);
+        }
+        if let Some((next, _)) = self.0.first() {
+            out.wake_at(at(*next));
+        }
+    }
+}
+
+fn script(steps: &[(u64, Step)]) -> Script {
+    Script(steps.to_vec())
+}
+
+fn first<'a>(view: &View<'a>) -> JobView<'a> {
+    let mut all = view.nodes().flat_map(|node| node.tasks());
+    let placed = all.next().and_then(|task| view.job(task.id().job));
+    placed.or_else(|| view.pending_jobs().next()).unwrap()
+}
+
+/// Starts the first pending job where it fits.
+fn start(view: &View<'_>, out: &mut Decisions) {
+    let job = view.pending_jobs().next().unwrap();
+    let Fit::Now(spots) = view.plan().first_fit(job) else {
+        panic!("it fits");
+    };
+    out.place(job.id(), spots);
+}
+
+fn requeue(view: &View<'_>, out: &mut Decisions) {
+    let then = Then::Requeue { not_before: None };
+    out.evict(first(view).id(), secs(0), Save::No, then);
+}
+
+/// A reason given in the instant in which a job starts says nothing of its next wait.
+#[test]
+fn a_reason_ends_with_the_wait_it_was_given_for() {
+    let steps: &[(u64, Step)] = &[
+        (0, |view, out| {
+            out.waiting(first(view).id(), Reason::Priority);
+            start(view, out);
+        }),
+        (10, requeue),
+    ];
+    let (_, log) = run(nodes(1, 1), vec![job(1, 100)], script(steps), 20);
+    assert_eq!(waits(&log, 0), "latency=10");
+}
