@@ -68,3 +68,23 @@ fn a_reason_ends_with_the_wait_it_was_given_for() {
     let (_, log) = run(nodes(1, 1), vec![job(1, 100)], script(steps), 20);
     assert_eq!(waits(&log, 0), "latency=10");
 }
+
+/// A commit that comes before the binding is confirmed binds at once, and only once.
+#[test]
+fn a_commit_overtakes_the_binding() {
+    let steps: &[(u64, Step)] = &[
+        (0, |view, out| {
+            let spot = Spot::from(NodeId(0));
+            let after = Commit::Bind { after: secs(10) };
+            out.place_as(first(view).id(), [spot], after, Claim::Sure, None);
+        }),
+        (4, |view, out| {
+            let what = Promise::Tasks(TaskSet::Job(first(view).id()));
+            out.push(Decision::Commit { what });
+        }),
+    ];
+    let jobs = vec![job(1, 100).startup(secs(8))];
+    let (report, _) = run(nodes(1, 1), jobs, script(steps), 20);
+    let expected = "idle.held=4 allocated.startup=8 allocated.useful=8";
+    assert_eq!(ledger_line(&report), expected);
+}
