@@ -67,6 +67,12 @@ impl Node {
         self.stage == Stage::Up && !self.failed
     }
 
+    /// Whether what is free on it could serve work, in truth: a node that is switched off could.
+    pub(crate) fn is_usable(&self) -> bool {
+        let there = matches!(self.stage, Stage::Up | Stage::Off);
+        there && !self.failed && !self.cordoned && !self.under_notice
+    }
+
     /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
     /// the node's own condition comes first.
     fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {

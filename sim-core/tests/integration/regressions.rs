@@ -3,9 +3,10 @@
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
 #[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
-    Advance, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart, JobView,
-    ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy, PoolId, Promise, Reason,
-    Save, Sharing, Spot, TaskRequest, TaskSet, TaskState, Then, View,
+    Advance, Autoscaler, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart,
+    JobSpec, JobView, ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy, PoolId,
+    Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, TaskRequest, TaskSet, TaskState,
+    Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -87,4 +88,32 @@ fn a_commit_overtakes_the_binding() {
     let (report, _) = run(nodes(1, 1), jobs, script(steps), 20);
     let expected = "idle.held=4 allocated.startup=8 allocated.useful=8";
     assert_eq!(ledger_line(&report), expected);
+}
+
+/// Switches the only node off and cordons it as soon as it is idle.
+#[derive(Clone, Debug, Default)]
+struct OffAndCordoned;
+
+impl Autoscaler for OffAndCordoned {
+    fn name(&self) -> &str {
+        "off-and-cordoned"
+    }
+
+    fn scale(&mut self, view: &View<'_>, _: &News<'_>, _: &dyn WouldFit, out: &mut Scaling) {
+        let node = NodeId(0);
+        if view.node(node).is_idle() {
+            out.push(ScalingCommand::PowerOff { node });
+            out.push(ScalingCommand::Cordon { node, closed: true });
+        }
+    }
+}
+
+/// A node that is switched off is free, but not if it is cordoned too.
+#[test]
+fn a_cordoned_node_serves_nobody_even_when_off() {
+    let platform = Platform::from(FirstFit).autoscaler(OffAndCordoned);
+    let later = JobSpec::new(at(2), TaskRequest::gpus(1), secs(10));
+    let (report, log) = run(nodes(1, 1), vec![job(1, 1), later], platform, 12);
+    assert_eq!(ledger_line(&report), "down=11 allocated.useful=1");
+    assert_eq!(waits(&log, 1), "insufficient=10");
 }
