@@ -117,3 +117,17 @@ fn a_cordoned_node_serves_nobody_even_when_off() {
     assert_eq!(ledger_line(&report), "down=11 allocated.useful=1");
     assert_eq!(waits(&log, 1), "insufficient=10");
 }
+
+/// Places one task of a gang of three on a node for two.
+#[test]
+fn what_is_left_of_a_job_that_never_fits_is_no_demand() {
+    let steps: &[(u64, Step)] = &[(0, |view, out| {
+        let task = first(view).tasks().next().unwrap();
+        out.place(task.id(), [Spot::from(NodeId(0))]);
+    })];
+    let jobs = vec![job(1, 10).tasks(3)];
+    let (report, log) = run(nodes(1, 2), jobs, script(steps), 10);
+    let expected = "idle.no_demand=10 allocated.waiting=10";
+    assert_eq!(ledger_line(&report), expected);
+    assert_eq!(waits(&log, 0), "never_fits=10");
+}
