@@ -342,7 +342,6 @@ impl Waits {
             Source::Queue(queue) => {
                 let shape = state.and_then(|state| state.said);
                 shape
-                    .filter(|why| *why != Reason::DoesNotFit)
                     .or_else(|| self.queues.get(queue.index()).and_then(|queue| queue.said))
                     .unwrap_or(Reason::DoesNotFit)
             }

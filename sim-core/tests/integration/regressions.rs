@@ -131,3 +131,18 @@ fn what_is_left_of_a_job_that_never_fits_is_no_demand() {
     assert_eq!(ledger_line(&report), expected);
     assert_eq!(waits(&log, 0), "never_fits=10");
 }
+
+/// A policy says that a shape does not fit, and that the rest of the queue waits behind it.
+#[test]
+fn a_shape_that_does_not_fit_waits_for_the_probes_reason() {
+    let steps: &[(u64, Step)] = &[(0, |view, out| {
+        start(view, out);
+        let rest: Vec<JobView<'_>> = view.pending_jobs().skip(1).collect();
+        out.waiting_shape(rest[0].shape(), Reason::DoesNotFit);
+        out.rest(rest[0].queue(), Reason::HeadOfLine);
+    })];
+    let jobs = vec![job(2, 20), job(2, 1), job(1, 1)];
+    let (_, log) = run(nodes(1, 3), jobs, script(steps), 10);
+    assert_eq!(waits(&log, 1), "insufficient=10");
+    assert_eq!(waits(&log, 2), "head_of_line=10");
+}
