@@ -34,7 +34,15 @@ impl DeviceSet {
 
     /// Indices in ascending order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..MAX_DEVICES).filter(move |i| self.0 >> i & 1 == 1)
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            if rest == 0 {
+                return None;
+            }
+            let device = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            Some(device)
+        })
     }
 }
 

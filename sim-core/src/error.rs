@@ -21,6 +21,12 @@ pub enum BuildError {
         /// The platform.
         platform: String,
     },
+    /// More components than the engine calls.
+    #[error("platform `{platform}` has more than 62 controllers and schedulers")]
+    TooManyComponents {
+        /// The platform.
+        platform: String,
+    },
     /// A route to a scheduler that does not exist.
     #[error("platform `{platform}`: a route leads to scheduler {scheduler}, which does not exist")]
     BadRoute {

@@ -76,15 +76,6 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
-            && self.tasks.is_empty()
-            && self.nodes.is_empty()
-            && self.refused.is_empty()
-            && !self.quota
-            && !self.woken
-    }
-
     /// Whether all it holds is a wake-up.
     pub(crate) fn only_woken(&self) -> bool {
         self.woken

@@ -178,8 +178,12 @@ impl fmt::Display for EventKind {
 /// Events of an instant are delivered in order once the instant is complete, so the view shows the
 /// state after it. Attaching an observer changes no result.
 pub trait Observer {
-    /// Whether it wants single events; job records come anyway.
+    /// Whether it wants single events and instants.
     fn wants_events(&self) -> bool {
+        true
+    }
+    /// Whether it wants job records.
+    fn wants_jobs(&self) -> bool {
         true
     }
     /// Something happened.
@@ -196,6 +200,9 @@ pub struct NoObserver;
 
 impl Observer for NoObserver {
     fn wants_events(&self) -> bool {
+        false
+    }
+    fn wants_jobs(&self) -> bool {
         false
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct PoolBook {
     pub(crate) buckets: [Gauge; BUCKETS],
     /// `idle.held` per reason: by holds and by decisions.
     pub(crate) held: [Gauge; REASONS],
+    /// The levels of `held` [milli-GPU].
+    held_milli: [u64; REASONS],
     /// `idle.held` per reason, by reserved tasks.
     reserved: [u64; REASONS],
     /// Nodes that are paid.
@@ -115,6 +117,7 @@ impl Ledger {
         let book = PoolBook {
             buckets: [Gauge::default(); BUCKETS],
             held: [Gauge::default(); REASONS],
+            held_milli: [0; REASONS],
             reserved: [0; REASONS],
             nodes: Gauge::default(),
             billed_extra: 0,
@@ -199,18 +202,25 @@ impl Ledger {
         let book = &mut self.pools[pool.index()];
         let totals = &state.totals;
         let ppm = |milli: u64| milli * u64::from(PPM);
-        book.nodes.set(totals.paid_nodes, now);
-        let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
-        for reason in Reason::ALL {
-            let at = reason.index();
-            charged += charge.held[at];
-            let held = totals.held[at] + charge.held[at] + book.reserved[at];
-            book.held[at].set(ppm(held), now);
+        let mut held = totals.held;
+        for at in 0..REASONS {
+            held[at] += charge.held[at] + book.reserved[at];
         }
+        if held != book.held_milli {
+            for (gauge, milli) in book.held.iter_mut().zip(held) {
+                gauge.set(ppm(milli), now);
+            }
+            book.held_milli = held;
+        }
+        let charged = charge.held.iter().sum::<u64>()
+            + charge.stranded
+            + charge.fragmented
+            + charge.insufficient;
         let free = totals
             .free
             .checked_sub(charged)
             .expect("more charged than was free");
+        book.nodes.set(totals.paid_nodes, now);
         for (bucket, milli) in [
             (Bucket::Provisioning, totals.provisioning),
             (Bucket::Down, totals.down),

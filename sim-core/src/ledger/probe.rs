@@ -42,7 +42,12 @@ pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
     if fits(world, demand, false) {
         return Status::Startable;
     }
-    if fits(world, demand, true) {
+    let entry = world.demands.get(demand);
+    let bound_by_more = entry.key.needs.iter().any(|(shape, _)| {
+        let request = world.shapes.request(*shape);
+        request.cpu.0 > 0 || request.memory.0 > 0
+    });
+    if bound_by_more && fits(world, demand, true) {
         return Status::Stranded;
     }
     let free: u64 = accepted

@@ -112,7 +112,7 @@ impl Simulation {
             }
             Ev::Wake { component } => {
                 self.wakes[component.place(&self.platform)] = None;
-                self.inboxes.of(component).woken = true;
+                self.inboxes.post(component.place(&self.platform)).woken = true;
             }
         }
     }

@@ -22,6 +22,7 @@ impl Simulation {
             return Ok(Step::Over(self.world.now));
         }
         self.scratch.recording = observer.wants_events();
+        self.scratch.recording_jobs = observer.wants_jobs();
         let next = self.next_time()?;
         let end = self.end_time();
         let is_drained = self.is_drained();
@@ -131,14 +132,17 @@ impl Simulation {
             self.world.jobs.slot_mut(slot).recorded = true;
             let record = self.record(slot);
             self.summary.add(&record);
-            self.scratch.records.push(record);
+            if self.scratch.recording_jobs {
+                self.scratch.records.push(record);
+            }
         }
     }
 
-    /// What is recorded of a job as it stands.
+    /// What is recorded of a job as it stands; its nodes and cost only if somebody wants to know.
     fn record(&self, slot: u32) -> JobRecord {
         let job = self.world.jobs.slot(slot);
         let request = &job.spec.request;
+        let wanted = self.scratch.recording_jobs;
         let attempts = job
             .tasks
             .iter()
@@ -165,8 +169,16 @@ impl Simulation {
             useful: job.useful - job.lost,
             lost: job.lost,
             held: job.held.iter().map(|(_, amount)| amount).sum(),
-            cost: self.cost_of(slot),
-            nodes: job.nodes_used.to_vec(),
+            cost: if wanted {
+                self.cost_of(slot)
+            } else {
+                MicroDollars(0)
+            },
+            nodes: if wanted {
+                job.nodes_used.to_vec()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -232,7 +244,9 @@ impl Simulation {
                 .close(self.world.now, self.world.jobs.slot_mut(slot));
             let record = self.record(slot);
             self.summary.add(&record);
-            self.scratch.records.push(record);
+            if self.scratch.recording_jobs {
+                self.scratch.records.push(record);
+            }
         }
         self.deliver(observer);
     }

@@ -146,15 +146,21 @@ impl Simulation {
             }
             self.open_or_gate(slot, task, gate, by);
         }
-        self.note_never_fits(slot);
         self.relist(slot);
+        self.note_never_fits(slot);
         self.tell_job(job, JobNews::Created, by);
         Ok(())
     }
 
     /// Whether a job is larger than the supply, found out when its tasks come to be.
     fn note_never_fits(&mut self, slot: u32) {
-        if let Some((demand, _)) = self.world.unmet(slot) {
+        let job = self.world.jobs.slot(slot);
+        let demand = if job.listed {
+            Some(job.demand)
+        } else {
+            self.world.unmet(slot).map(|(demand, _)| demand)
+        };
+        if let Some(demand) = demand {
             let never = !self.world.demands.get(demand).can_ever;
             self.world.jobs.slot_mut(slot).never_fits = never;
         }

@@ -119,7 +119,9 @@ struct Scratch {
     ended: Vec<u32>,
     tape: Vec<Event>,
     recording: bool,
+    recording_jobs: bool,
     records: Vec<JobRecord>,
+    inbox: crate::news::Inbox,
     decisions: Decisions,
     lifecycle: crate::controller::Lifecycle,
     admissions: crate::admission::Admissions,
@@ -168,6 +170,11 @@ impl Simulation {
             return Err(BuildError::BadRoute {
                 platform: platform.name.clone(),
                 scheduler,
+            });
+        }
+        if Component::count(&platform) > 64 {
+            return Err(BuildError::TooManyComponents {
+                platform: platform.name,
             });
         }
         let settings = platform.settings(supply.pools.len());
@@ -343,7 +350,7 @@ impl Simulation {
         let view = View::new(&self.world, scheduler);
         let policy = &mut self.platform.schedulers[scheduler.index()].policy;
         policy.begin(&view, Grants::of(policy.knowledge()));
-        let inbox = &mut self.inboxes.schedulers[scheduler.index()];
+        let inbox = self.inboxes.post_scheduler(scheduler);
         let created = crate::JobNews::Created;
         inbox
             .jobs

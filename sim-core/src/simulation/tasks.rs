@@ -222,7 +222,8 @@ impl Simulation {
             task: reference,
             node,
         });
-        self.inboxes.schedulers[scheduler.index()]
+        self.inboxes
+            .post_scheduler(scheduler)
             .refused
             .push((reference, why));
     }

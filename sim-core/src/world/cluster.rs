@@ -223,6 +223,31 @@ impl Cluster {
         Some(since)
     }
 
+    /// The free state of a node changed, and nothing else about it: the common case.
+    pub(crate) fn freed_or_taken(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let plain = node.stage == Stage::Up && !node.failed && !node.cordoned && !node.under_notice;
+        if !plain || !node.holds.is_empty() || !node.booked_held.is_empty() {
+            self.touched(id, SmallVec::new());
+            return;
+        }
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.free -= u64::from(node.booking.free);
+        pool.totals.free += u64::from(node.free.milli);
+        node.booking.free = node.free.milli;
+        pool.changed = true;
+        self.mark_dirty(id);
+    }
+
+    fn mark_dirty(&mut self, id: NodeId) {
+        self.capacity_changed = true;
+        let node = &mut self.nodes[id.index()];
+        if !node.dirty {
+            node.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
     /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
     /// date. `held` is what holds set aside on it, by reason [milli].
     pub(crate) fn touched(&mut self, id: NodeId, mut held: SmallVec<[(Reason, u32); 1]>) {
@@ -263,10 +288,6 @@ impl Cluster {
                 _ => {}
             }
         }
-        self.capacity_changed = true;
-        if !node.dirty {
-            node.dirty = true;
-            self.dirty.push(id);
-        }
+        self.mark_dirty(id);
     }
 }

@@ -106,7 +106,7 @@ impl World {
         state.free.take(grant, request.cpu.0, request.memory.0);
         state.tasks.push((slot, index(task)));
         entry.dead = !state.is_alive();
-        self.touch(node);
+        self.touch_free(node);
     }
 
     /// Frees everything a task holds.
@@ -123,7 +123,6 @@ impl World {
             tasks.remove(place);
         }
         self.jobs.slot_mut(slot).tasks[task].hold = None;
-        self.touch(node);
     }
 
     /// Frees the difference between what a task has and what it keeps.
@@ -146,7 +145,7 @@ impl World {
         if let (Some(hold), true) = (within, gpus) {
             self.undraw(hold, node, freed, &request);
         }
-        self.touch(node);
+        self.touch_free(node);
     }
 
     /// Takes back, on its old spot, what a suspended task gave up.
@@ -193,7 +192,7 @@ impl World {
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.granted_at = self.now;
-        self.touch(node);
+        self.touch_free(node);
         Ok(())
     }
 
@@ -212,6 +211,15 @@ impl World {
             self.top_up(node)
         };
         self.cluster.touched(node, held);
+    }
+
+    /// The same where only the free state of a node changed.
+    fn touch_free(&mut self, node: NodeId) {
+        if self.cluster.nodes[node.index()].holds.is_empty() {
+            self.cluster.freed_or_taken(node);
+        } else {
+            self.touch(node);
+        }
     }
 }
 
