@@ -4,7 +4,7 @@ use super::Simulation;
 use crate::controller::Interest;
 use crate::ids::{ControllerId, JobRef, NodeId, SchedulerId};
 use crate::news::{Inbox, JobChange, JobNews, TaskChange};
-use crate::platform::Platform;
+use crate::platform::{LimitMode, Platform};
 use crate::task::{TaskEnd, TaskState};
 
 /// Whoever can act. `Engine` is nobody: what happens by itself is news to everyone.
@@ -191,7 +191,8 @@ impl Simulation {
             change.end,
             Some(TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::Refused(_))
         );
-        let wanted = (lost && interest.lost) || (!lost && interest.progress);
+        let limited = job.spec.request.limit.is_some() && self.world.limit == LimitMode::Exact;
+        let wanted = (lost && interest.lost) || (!lost && (interest.progress || limited));
         let finished = matches!(change.end, Some(TaskEnd::Done | TaskEnd::JobFinished));
         if wanted && !finished && by != Component::Controller(kind) {
             self.inboxes.post(kind.index()).tasks.push(change);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Bytes, Claim, Commit, Controller,
-    ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId,
-    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
+    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Batch, Bytes, Claim, Commit,
+    Controller, ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor,
+    HoldId, HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
     ListedFaults, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet,
     PoolSpec, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest,
@@ -727,4 +727,85 @@ fn a_gang_within_a_hold_draws_from_it() {
         ledger_line(&report),
         "idle.no_demand=20 idle.held=60 allocated.useful=40"
     );
+}
+
+/// The batch controller enforces the walltime limit exactly, counted from when the job is bound, with
+/// or without a gang timeout, and anew for a job that was requeued.
+#[test]
+fn walltime_limits_are_exact() {
+    let limited = job(1, 100).startup(secs(5)).limit(secs(20));
+    let requeue: Step = |view, out| {
+        let not_before = Some(at(20));
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Requeue { not_before },
+        );
+    };
+    let ends = |controller: Batch, steps: &[(u64, Step)]| {
+        let platform = Platform::from(Script::new(steps)).batch(controller);
+        let (report, log) = run(nodes(1, 1), vec![limited.clone()], platform, 60);
+        assert_eq!(report.summary.count(Outcome::TimedOut), 1);
+        log.records[0].end
+    };
+    assert_eq!(ends(Batch::new(), &[]), at(20));
+    assert_eq!(ends(Batch::new().gang_timeout(secs(600)), &[]), at(20));
+    assert_eq!(ends(Batch::new(), &[(10, requeue)]), at(40));
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let pause: [(u64, Step); 2] = [(10, suspend), (25, resume)];
+    assert_eq!(ends(Batch::new(), &pause), at(35), "suspended time apart");
+    assert_eq!(
+        ends(Batch::new().gang_timeout(secs(600)), &[(10, requeue)]),
+        at(40)
+    );
+}
+
+/// A gang of which several tasks were bound at once, but not all, is incomplete from then on; one that
+/// was complete in between is given its time anew.
+#[test]
+fn gang_timeouts_count_from_the_first_bound_task() {
+    /// Places the pending tasks with these indices, one per node.
+    fn place(view: &View<'_>, indices: std::ops::Range<u32>, out: &mut Decisions) {
+        for task in live(view, 0).tasks() {
+            if indices.contains(&task.id().index) {
+                out.place(task.id(), [Spot::from(NodeId(task.id().index))]);
+            }
+        }
+    }
+    let platform = |steps: &[(u64, Step)]| {
+        Platform::from(Script::idle(steps)).batch(Batch::new().gang_timeout(secs(30)))
+    };
+    let attempts = |steps: &[(u64, Step)], horizon: u64| {
+        let jobs = vec![job(1, 1_000).tasks(3)];
+        run(nodes(3, 1), jobs, platform(steps), horizon).1.records[0].attempts
+    };
+    let two: Step = |view, out| place(view, 0..2, out);
+    let third: Step = |view, out| place(view, 2..3, out);
+    let lose_third: Step = |view, out| {
+        let task = live(view, 0).tasks().last().unwrap().id();
+        out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
+    };
+    assert_eq!(attempts(&[(1, two)], 30), 1, "not before its time");
+    assert_eq!(
+        attempts(&[(1, two)], 31),
+        2,
+        "two bound at once are no whole gang"
+    );
+    let regained: [(u64, Step); 3] = [(1, two), (10, third), (20, lose_third)];
+    assert_eq!(
+        attempts(&regained, 49),
+        2,
+        "one eviction; incomplete since 20, not since 1"
+    );
+    assert_eq!(attempts(&regained, 50), 3);
 }
