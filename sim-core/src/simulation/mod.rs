@@ -100,6 +100,8 @@ pub struct Simulation {
     digest: WordHash,
     /// Things that happened, ever; shows whether a call changed anything.
     changes: u64,
+    /// Whether something was scheduled for the present instant since its events were applied.
+    reopened: bool,
     /// Calls in a row that were only woken and changed nothing.
     idle_calls: u32,
     /// Live jobs that keep a drain run alive: those with an end.
@@ -198,6 +200,7 @@ impl Simulation {
             scratch: Scratch::default(),
             digest: WordHash::default(),
             changes: 0,
+            reopened: false,
             idle_calls: 0,
             finite_jobs: 0,
             over: false,
@@ -304,6 +307,7 @@ impl Simulation {
             },
             digest: self.digest,
             changes: self.changes,
+            reopened: self.reopened,
             idle_calls: self.idle_calls,
             finite_jobs: self.finite_jobs,
             options: self.options.clone(),

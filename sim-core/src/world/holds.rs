@@ -152,14 +152,14 @@ impl World {
         let devices = self.cluster.node(node).free.devices;
         let mut free = NodeFree::empty(devices, 0, 0);
         free.left = [0; crate::device::MAX_DEVICES];
-        (free.milli, free.whole) = (0, 0);
+        (free.milli, free.idle) = (0, 0);
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
             for device in part.backed.iter() {
                 free.left[device] += part.milli_each;
                 free.milli += u32::from(part.milli_each);
-                free.whole += u8::from(free.left[device] == 1_000);
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
             }
             free.cpu += part.backed_cpu;
             free.memory += part.backed_memory;
