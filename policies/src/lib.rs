@@ -1,6 +1,7 @@
 //! Scheduling policies for Windtunnel.
 
 pub mod registry;
+pub mod testing;
 
 mod fifo;
 

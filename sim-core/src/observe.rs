@@ -97,6 +97,11 @@ pub enum EventKind {
         /// GPUs it set aside at once [milli].
         milli: u32,
     },
+    /// A reserved hold was committed.
+    HoldCommitted {
+        /// Which.
+        hold: HoldId,
+    },
     /// A hold ended.
     HoldEnded {
         /// Which.
@@ -162,6 +167,7 @@ impl fmt::Display for EventKind {
                 write!(f, "{node} {word}")
             }
             Self::HoldMade { hold, milli } => write!(f, "{hold} made, {milli} milli-GPU set aside"),
+            Self::HoldCommitted { hold } => write!(f, "{hold} committed"),
             Self::HoldEnded { hold } => write!(f, "{hold} ended"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use crate::decision::{Spot, Spots};
+use crate::decision::{Keeps, Spot, Spots};
 use crate::device::{DeviceSet, NodeFree, Sharing};
 use crate::ids::{NodeId, PoolSet, ShapeId, TaskRef};
 use crate::live::Job;
@@ -260,6 +260,24 @@ impl<'a> Plan<'a> {
         let request = task.request();
         let mut free = *self.space.node(node);
         free.give(grant, request.cpu.0, request.memory.0);
+        self.space.change(node, free);
+    }
+
+    /// Pretends that a task that holds GPUs is suspended, keeping what `keeps` names.
+    pub fn suspend(&mut self, task: TaskView<'_>, keeps: Keeps) {
+        let (Some(node), Some(grant)) = (task.node(), task.grant()) else {
+            return;
+        };
+        if keeps == Keeps::Everything {
+            return;
+        }
+        let request = task.request();
+        let memory = match keeps {
+            Keeps::Nothing => request.memory.0,
+            _ => 0,
+        };
+        let mut free = *self.space.node(node);
+        free.give(grant, request.cpu.0, memory);
         self.space.change(node, free);
     }
 

@@ -141,8 +141,16 @@ impl Waits {
             self.leave(world.now, world.jobs.slot_mut(slot));
             return;
         };
+        let user = source == Source::Fixed(Reason::User);
+        // What is left of a job that is larger than the supply is no demand either.
+        let never = world.jobs.slot(slot).never_fits;
+        let source = if never && !user {
+            Source::Fixed(Reason::NeverFits)
+        } else {
+            source
+        };
         let (demand, milli) = match world.unmet(slot) {
-            Some((demand, milli)) if source != Source::Fixed(Reason::User) => (Some(demand), milli),
+            Some((demand, milli)) if !user && !never => (Some(demand), milli),
             _ => (None, 0),
         };
         let source = match (demand, source) {

@@ -115,10 +115,20 @@ impl Inboxes {
         std::mem::replace(&mut self.list[place], empty)
     }
 
-    /// Nodes changed: schedulers and the autoscaler hear of it.
+    /// Another policy takes the place of a scheduler's: it starts with an empty inbox.
+    pub(super) fn replaced(&mut self, component: Component, wants_progress: bool) {
+        if let Component::Scheduler(id) = component {
+            self.exchange(self.first_scheduler + id.index(), Inbox::default());
+            self.progress[id.index()] = wants_progress;
+        }
+    }
+
+    /// A node changed: schedulers and the autoscaler hear of it, but not who caused it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
-        for id in 0..self.progress.len() {
-            self.post(self.first_scheduler + id).nodes.push(node);
+        for (place, id) in (self.first_scheduler..).zip(0..self.progress.len()) {
+            if by != Component::Scheduler(SchedulerId(u8::try_from(id).unwrap_or(u8::MAX))) {
+                self.post(place).nodes.push(node);
+            }
         }
         if by != Component::Autoscaler {
             self.node_use(node);
@@ -134,7 +144,8 @@ impl Inboxes {
 }
 
 impl Simulation {
-    /// Tells a job's scheduler, admission and the autoscaler of a change, but not who caused it.
+    /// Tells a job's scheduler, admission and the autoscaler of a change, and its controller of its
+    /// end, but not who caused it.
     pub(super) fn tell_job(&mut self, job: JobRef, what: JobNews, by: Component) {
         let scheduler = self.world.jobs.slot(job.slot).scheduler;
         let change = JobChange { job, what };
@@ -144,8 +155,14 @@ impl Simulation {
         if let (Some(place), true) = (self.inboxes.admission, by != Component::Admission) {
             self.inboxes.post(place).jobs.push(change);
         }
-        if let (Some(place), JobNews::Ended(_)) = (self.inboxes.autoscaler, what) {
-            self.inboxes.post(place).jobs.push(change);
+        if let JobNews::Ended(_) = what {
+            if let Some(place) = self.inboxes.autoscaler {
+                self.inboxes.post(place).jobs.push(change);
+            }
+            let kind = self.world.jobs.slot(job.slot).spec.request.kind;
+            if by != Component::Controller(kind) {
+                self.inboxes.post(kind.index()).jobs.push(change);
+            }
         }
     }
 
@@ -178,7 +195,10 @@ impl Simulation {
         if wanted && !finished && by != Component::Controller(kind) {
             self.inboxes.post(kind.index()).tasks.push(change);
         }
-        let told = by != Component::Admission && change.end.is_some();
+        // An eviction that requeues ends an attempt too: the next one is what there is to see of it.
+        let requeued =
+            change.task.attempt > 0 && matches!(change.now, TaskState::Pending | TaskState::Gated);
+        let told = by != Component::Admission && (change.end.is_some() || requeued);
         if let (Some(place), true) = (self.inboxes.admission, told) {
             self.inboxes.post(place).tasks.push(change);
         }

@@ -56,7 +56,7 @@ impl Simulation {
     }
 
     /// The last instant the run may take.
-    fn end_time(&self) -> SimTime {
+    pub(super) fn end_time(&self) -> SimTime {
         match self.options.horizon {
             Horizon::After(length) => SimTime::ZERO.saturating_add(length),
             Horizon::Drain => self.last_submit.saturating_add(DRAIN_LIMIT),
@@ -64,7 +64,7 @@ impl Simulation {
     }
 
     /// Whether a drain run has nothing left to wait for.
-    fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.options.horizon == Horizon::Drain
             && self.next_arrival.is_none()
             && self.finite_jobs == 0
@@ -88,18 +88,19 @@ impl Simulation {
     fn settle_wait(&mut self, slot: u32) {
         let job = self.world.jobs.slot_mut(slot);
         job.wait_dirty = false;
-        // The common case: it came and was placed within one instant.
-        if job.wait.lane.is_none() && !job.is_queued() {
-            return;
-        }
         if !job.is_queued() {
+            // What was said of its waiting is over with it.
             job.own = None;
+            // The common case: it came and was placed within one instant.
+            if job.wait.lane.is_none() {
+                return;
+            }
         }
         self.waits.refresh(&mut self.world, slot);
     }
 
     /// Charges free capacity to pending demand and sets the ledger's idle levels.
-    fn settle_idle(&mut self) {
+    pub(super) fn settle_idle(&mut self) {
         let now = self.world.now;
         let pools = &mut self.world.cluster.pools;
         let charges_moved = std::mem::take(&mut self.waits.changed)

@@ -16,6 +16,10 @@ use crate::view::View;
 /// Calls in a row that only woke up and changed nothing, after which a run is given up.
 const IDLE_CALLS_MAX: u32 = 10_000;
 
+/// Calls at one instant after which a run is given up: components that undo each other's work, or a
+/// policy that undoes its own, change something every time and would go on for ever.
+const CALLS_PER_INSTANT_MAX: u32 = 1_000_000;
+
 impl Simulation {
     pub(super) fn round(&mut self) -> Result<(), RunError> {
         while self.inboxes.ready != 0 {
@@ -38,6 +42,17 @@ impl Simulation {
     /// Calls a component that has news, and applies what it decides.
     fn call(&mut self, place: usize) -> Result<(), RunError> {
         let component = Component::at(place, &self.platform);
+        if self.calls_from != self.world.now {
+            (self.calls_from, self.calls) = (self.world.now, 0);
+        }
+        self.calls += 1;
+        if self.calls >= CALLS_PER_INSTANT_MAX {
+            return Err(RunError::Livelock {
+                time: self.world.now,
+                calls: self.calls,
+                component: component.name(&self.platform),
+            });
+        }
         let empty = std::mem::take(&mut self.scratch.inbox);
         let mut inbox = self.inboxes.exchange(place, empty);
         let only_woken = inbox.only_woken();
@@ -120,13 +135,17 @@ impl Simulation {
         if at < self.world.now {
             return Err(DecisionError::WakeInThePast(at));
         }
-        let place = component.place(&self.platform);
-        if let Some(handle) = self.wakes[place].take() {
+        self.cancel_wake(component);
+        let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
+        self.wakes[component.place(&self.platform)] = Some(handle);
+        Ok(())
+    }
+
+    /// Takes a component's wake-up back.
+    pub(super) fn cancel_wake(&mut self, component: Component) {
+        if let Some(handle) = self.wakes[component.place(&self.platform)].take() {
             self.queue.cancel(handle);
         }
-        let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
-        self.wakes[place] = Some(handle);
-        Ok(())
     }
 }
 

@@ -67,15 +67,30 @@ impl Node {
         self.stage == Stage::Up && !self.failed
     }
 
-    fn booking(&self, capacity: u32) -> Booking {
+    /// Whether what is free on it could serve work, in truth: a node that is switched off could.
+    pub(crate) fn is_usable(&self) -> bool {
+        let there = matches!(self.stage, Stage::Up | Stage::Off);
+        there && !self.failed && !self.cordoned && !self.under_notice
+    }
+
+    /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
+    /// the node's own condition comes first.
+    fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
         let mut booking = Booking::default();
         match self.stage {
             Stage::Absent | Stage::Requested => {}
             Stage::Booting => booking.provisioning = capacity,
             _ if self.failed => booking.down = capacity,
-            _ if self.cordoned || self.under_notice => booking.down = self.free.milli,
-            _ => booking.free = self.free.milli,
+            _ if self.cordoned || self.under_notice => {
+                let set_aside: u32 = held.iter().map(|(_, milli)| milli).sum();
+                booking.down = self.free.milli + set_aside;
+            }
+            _ => {
+                booking.free = self.free.milli;
+                return booking;
+            }
         }
+        held.clear();
         booking
     }
 }
@@ -244,17 +259,12 @@ impl Cluster {
 
     /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
     /// date. `held` is what holds set aside on it, by reason [milli].
-    pub(crate) fn touched(&mut self, id: NodeId, held: SmallVec<[(Reason, u32); 1]>) {
+    pub(crate) fn touched(&mut self, id: NodeId, mut held: SmallVec<[(Reason, u32); 1]>) {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];
         node.free.open = node.is_open();
         let capacity = u32::from(pool.full.devices) * crate::units::MILLI_PER_GPU;
-        let booking = node.booking(capacity);
-        let held = if booking.down == capacity && node.failed {
-            SmallVec::new()
-        } else {
-            held
-        };
+        let booking = node.booking(capacity, &mut held);
         let totals = &mut pool.totals;
         if booking != node.booking {
             totals.provisioning += u64::from(booking.provisioning);

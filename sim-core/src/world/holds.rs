@@ -11,10 +11,11 @@ use super::occupy::add_to;
 use crate::decision::HoldFor;
 use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
 use crate::engine::EventHandle;
-use crate::ids::{HoldId, NodeId};
+use crate::ids::{HoldId, NodeId, SchedulerId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::reason::Reason;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// What a hold sets aside on one node.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Hold {
     pub(crate) parts: Vec<Part>,
     pub(crate) from: SimTime,
     pub(crate) until: Option<SimTime>,
+    /// The scheduler that made it, the only one that may use or end it.
+    pub(crate) owner: SchedulerId,
     pub(crate) who: HoldFor,
     pub(crate) why: Reason,
     /// Its start has come.
@@ -224,13 +227,17 @@ impl World {
     pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
         let sharing = self.sharing_of(node);
         let state = &mut self.cluster.nodes[node.index()];
+        let open = state.is_open();
         let mut held = SmallVec::new();
         for id in &state.holds {
             let Some(hold) = self.holds.live.get_mut(id) else {
                 continue;
             };
             for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-                part.top_up(&mut state.free, sharing);
+                // Nothing is free on a node that takes no tasks; what was set aside before stays so.
+                if open {
+                    part.top_up(&mut state.free, sharing);
+                }
                 add_to(&mut held, hold.why, part.backing().milli());
             }
         }
@@ -287,6 +294,12 @@ impl Part {
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;
+    }
+
+    /// Everything set aside now.
+    pub(crate) fn backing_all(&self) -> (Grant, MilliCores, Bytes) {
+        let (cpu, memory) = (MilliCores(self.backed_cpu), Bytes(self.backed_memory));
+        (self.backing(), cpu, memory)
     }
 
     /// Thousandths of a GPU set aside now.
