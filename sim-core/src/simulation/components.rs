@@ -125,8 +125,9 @@ impl Inboxes {
 
     /// A node changed: schedulers and the autoscaler hear of it, but not who caused it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
-        for (place, id) in (self.first_scheduler..).zip(0..self.progress.len()) {
-            if by != Component::Scheduler(SchedulerId(u8::try_from(id).unwrap_or(u8::MAX))) {
+        for id in 0..self.progress.len() {
+            let place = self.first_scheduler + id;
+            if !matches!(by, Component::Scheduler(cause) if cause.index() == id) {
                 self.post(place).nodes.push(node);
             }
         }

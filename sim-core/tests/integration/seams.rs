@@ -650,3 +650,81 @@ fn a_resize_to_the_minimum_is_a_start() {
         "idle.no_demand=10 idle.held=5 allocated.waiting=5 allocated.useful=20"
     );
 }
+
+/// A task that was suspended within a hold comes back to it: what it gave up went to the hold, not to
+/// others, and is lent again.
+#[test]
+fn resuming_within_a_hold() {
+    let place: Step = |view, out| {
+        let hold = hold_one(view, Claim::Sure, out);
+        let spot = [Spot::from(NodeId(0))];
+        out.place_as(
+            live(view, 0).id(),
+            spot,
+            Commit::NOW,
+            Claim::Sure,
+            Some(hold),
+        );
+    };
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let policy = Script::idle(&[(0, place), (10, suspend), (20, resume)]);
+    let (report, _) = run(nodes(1, 2), vec![job(1, 30)], policy, 50);
+    // Useful 0-10 and 20-40; the hold has its GPU back 10-20 and 40-50; the other GPU could serve
+    // the suspended task 10-20.
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=40 idle.held=30 allocated.useful=30"
+    );
+}
+
+/// Several tasks placed at once within a hold all draw from it, even when GPUs of a lower index
+/// became free since the hold was backed.
+#[test]
+fn a_gang_within_a_hold_draws_from_it() {
+    let take: Step = |view, out| {
+        out.place(live(view, 0).id(), [Spot::from(NodeId(0))]);
+    };
+    let hold: Step = |view, out| {
+        let amount = TaskRequest::gpus(2);
+        let part = HoldPart {
+            node: NodeId(0),
+            amount,
+        };
+        out.hold(
+            [part],
+            view.now(),
+            None,
+            HoldFor::Anyone,
+            Reason::Reservation,
+            Claim::Sure,
+        );
+    };
+    let within: Step = |view, out| {
+        let spots = [Spot::from(NodeId(0)); 2];
+        out.place_as(
+            live(view, 1).id(),
+            spots,
+            Commit::NOW,
+            Claim::Sure,
+            Some(HoldId(0)),
+        );
+    };
+    let policy = Script::idle(&[(0, take), (1, hold), (20, within)]);
+    let jobs = vec![job(2, 10), job(1, 20).tasks(2)];
+    let (report, _) = run(nodes(1, 4), jobs, policy, 30);
+    // The first job has GPUs 0 and 1 to 10, the hold 2 and 3 from 1, lent to the gang from 20. The
+    // gang could start on what is free beside: latency 0-1 on 2 GPUs, 10-20 on 2.
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=20 idle.held=60 allocated.useful=40"
+    );
+}
