@@ -1,8 +1,12 @@
 //! Scheduling policies for Windtunnel.
 
+pub mod place;
 pub mod registry;
 
 mod fifo;
+mod greedy;
 
 pub use fifo::{Fifo, Never};
+pub use greedy::Greedy;
+pub use place::{BestFit, FirstFit, Placer};
 pub use registry::{ParamInfo, PolicyInfo, RegistryError, known, policy};
