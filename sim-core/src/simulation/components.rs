@@ -197,14 +197,12 @@ impl Simulation {
         if wanted && !finished && by != Component::Controller(kind) {
             self.inboxes.post(kind.index()).tasks.push(change);
         }
-        let Some(admission) = self.inboxes.admission else {
-            return;
-        };
         // An eviction that requeues ends an attempt too: the next one is what there is to see of it.
         let requeued =
             change.task.attempt > 0 && matches!(change.now, TaskState::Pending | TaskState::Gated);
-        if by != Component::Admission && (change.end.is_some() || requeued) {
-            self.inboxes.post(admission).tasks.push(change);
+        let told = by != Component::Admission && (change.end.is_some() || requeued);
+        if let (Some(place), true) = (self.inboxes.admission, told) {
+            self.inboxes.post(place).tasks.push(change);
         }
     }
 

@@ -38,11 +38,12 @@ impl Simulation {
         }
         let now = self.world.now;
         loop {
+            self.reopened = false;
             self.apply_events()?;
             self.round()?;
             self.settle();
             // An instant is re-opened by what was created at it.
-            if self.queue.peek_key().is_none_or(|key| key.time != now) {
+            if !self.reopened {
                 break;
             }
         }
@@ -87,12 +88,13 @@ impl Simulation {
     fn settle_wait(&mut self, slot: u32) {
         let job = self.world.jobs.slot_mut(slot);
         job.wait_dirty = false;
-        // The common case: it came and was placed within one instant.
-        if job.wait.lane.is_none() && !job.is_queued() {
-            return;
-        }
         if !job.is_queued() {
+            // What was said of its waiting is over with it.
             job.own = None;
+            // The common case: it came and was placed within one instant.
+            if job.wait.lane.is_none() {
+                return;
+            }
         }
         self.waits.refresh(&mut self.world, slot);
     }

@@ -67,6 +67,12 @@ impl Node {
         self.stage == Stage::Up && !self.failed
     }
 
+    /// Whether what is free on it could serve work, in truth: a node that is switched off could.
+    pub(crate) fn is_usable(&self) -> bool {
+        let there = matches!(self.stage, Stage::Up | Stage::Off);
+        there && !self.failed && !self.cordoned && !self.under_notice
+    }
+
     /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
     /// the node's own condition comes first.
     fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
@@ -97,6 +103,8 @@ pub(crate) struct PoolTotals {
     /// Free on working nodes that are not cordoned, beyond what holds set aside.
     pub(crate) free: u64,
     pub(crate) held: [u64; REASONS],
+    /// Sum of `held`.
+    pub(crate) held_sum: u64,
     /// Nodes that are paid.
     pub(crate) paid_nodes: u64,
 }
@@ -147,6 +155,7 @@ impl Cluster {
                     down: 0,
                     free: 0,
                     held: [0; REASONS],
+                    held_sum: 0,
                     paid_nodes: 0,
                 },
                 changed: true,
@@ -270,9 +279,11 @@ impl Cluster {
         if held != node.booked_held {
             for (why, milli) in &held {
                 totals.held[why.index()] += u64::from(*milli);
+                totals.held_sum += u64::from(*milli);
             }
             for (why, milli) in &node.booked_held {
                 totals.held[why.index()] -= u64::from(*milli);
+                totals.held_sum -= u64::from(*milli);
             }
             node.booked_held = held;
             pool.changed = true;

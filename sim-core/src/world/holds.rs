@@ -15,6 +15,7 @@ use crate::ids::{HoldId, NodeId, SchedulerId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::reason::Reason;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// What a hold sets aside on one node.
 #[derive(Clone, Debug)]
@@ -154,14 +155,14 @@ impl World {
         let devices = self.cluster.node(node).free.devices;
         let mut free = NodeFree::empty(devices, 0, 0);
         free.left = [0; crate::device::MAX_DEVICES];
-        (free.milli, free.whole) = (0, 0);
+        (free.milli, free.idle) = (0, 0);
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
             for device in part.backed.iter() {
                 free.left[device] += part.milli_each;
                 free.milli += u32::from(part.milli_each);
-                free.whole += u8::from(free.left[device] == 1_000);
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
             }
             free.cpu += part.backed_cpu;
             free.memory += part.backed_memory;
@@ -302,6 +303,12 @@ impl Part {
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;
+    }
+
+    /// Everything set aside now.
+    pub(crate) fn backing_all(&self) -> (Grant, MilliCores, Bytes) {
+        let (cpu, memory) = (MilliCores(self.backed_cpu), Bytes(self.backed_memory));
+        (self.backing(), cpu, memory)
     }
 
     /// Thousandths of a GPU set aside now.
