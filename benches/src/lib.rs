@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use windtunnel_core::{JobList, JobSpec, Names, NodeModel, Supply};
+use windtunnel_core::rng::Seed;
+use windtunnel_core::{JobList, JobSpec, Names, NodeModel, Policy, Supply};
+use windtunnel_policies::registry::policy;
 use windtunnel_traces::HeliosReader;
+use windtunnel_traces::synthetic::{Poisson, PoissonStream};
 
 /// The Venus trace in memory; `None` where the public data is not at hand.
 ///
@@ -33,4 +36,24 @@ pub fn venus_nodes(count: u32) -> Supply {
 pub fn first(jobs: &JobList, count: usize) -> JobList {
     let jobs: Vec<JobSpec> = jobs.jobs().iter().take(count).cloned().collect();
     JobList::new(jobs)
+}
+
+/// The built-in strict fifo.
+///
+/// # Panics
+/// Never: the name is known.
+#[must_use]
+pub fn fifo() -> Box<dyn Policy> {
+    policy("fifo").expect("fifo is built in")
+}
+
+/// A stream of `count` jobs of 1 to 8 GPUs at load 0.7 on so many GPUs.
+///
+/// # Panics
+/// If there are too few GPUs for such a stream.
+#[must_use]
+pub fn stream(gpus: u32, count: u64, seed: Seed) -> PoissonStream {
+    Poisson::new(gpus, 0.7, count)
+        .stream(seed)
+        .expect("legal figures")
 }

@@ -1,9 +1,13 @@
 //! Scheduling policies for Windtunnel.
 
+pub mod place;
 pub mod registry;
 pub mod testing;
 
 mod fifo;
+mod greedy;
 
 pub use fifo::{Fifo, Never};
+pub use greedy::Greedy;
+pub use place::{BestFit, FirstFit, Placer};
 pub use registry::{ParamInfo, PolicyInfo, RegistryError, known, policy};

@@ -18,6 +18,8 @@ mod parse;
 use windtunnel_core::Policy;
 
 use crate::fifo::{Fifo, Never};
+use crate::greedy::Greedy;
+use crate::place::{BestFit, FirstFit};
 use parse::Args;
 
 /// A policy that text can name.
@@ -147,12 +149,26 @@ fn never(args: &Args<'_>) -> Result<Never, RegistryError> {
     args.choice("never", &[("reject", Never::Reject), ("wait", Never::Wait)])
 }
 
-static KNOWN: &[PolicyInfo] = &[PolicyInfo {
-    name: "fifo",
-    summary: "starts jobs strictly in order of submission; one that does not fit blocks the rest",
-    params: &[NEVER],
-    build: |args| Ok(Box::new(Fifo::new(never(args)?))),
-}];
+static KNOWN: &[PolicyInfo] = &[
+    PolicyInfo {
+        name: "best-fit",
+        summary: "starts every job that fits, each task on the node it leaves with least CPU and GPU",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Greedy::new(BestFit).never(never(args)?))),
+    },
+    PolicyInfo {
+        name: "fifo",
+        summary: "starts jobs strictly in order of submission; one that does not fit blocks the rest",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Fifo::new(never(args)?))),
+    },
+    PolicyInfo {
+        name: "first-fit",
+        summary: "starts every job that fits, each task on the lowest-numbered node",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Greedy::new(FirstFit).never(never(args)?))),
+    },
+];
 
 #[cfg(test)]
 mod tests {

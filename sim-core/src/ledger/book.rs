@@ -67,8 +67,10 @@ pub(crate) struct PoolBook {
     pub(crate) buckets: [Gauge; BUCKETS],
     /// `idle.held` per reason: by holds and by decisions.
     pub(crate) held: [Gauge; REASONS],
-    /// The levels of `held` [milli-GPU].
-    held_milli: [u64; REASONS],
+    /// Whether any level of `held` is above zero.
+    any_held: bool,
+    /// Sum of `reserved`.
+    reserved_sum: u64,
     /// `idle.held` per reason, by reserved tasks.
     reserved: [u64; REASONS],
     /// Nodes that are paid.
@@ -81,6 +83,8 @@ pub(crate) struct PoolBook {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Charge {
     pub(crate) held: [u64; REASONS],
+    /// Sum of `held`.
+    pub(crate) held_sum: u64,
     pub(crate) stranded: u64,
     pub(crate) fragmented: u64,
     pub(crate) insufficient: u64,
@@ -117,7 +121,8 @@ impl Ledger {
         let book = PoolBook {
             buckets: [Gauge::default(); BUCKETS],
             held: [Gauge::default(); REASONS],
-            held_milli: [0; REASONS],
+            any_held: false,
+            reserved_sum: 0,
             reserved: [0; REASONS],
             nodes: Gauge::default(),
             billed_extra: 0,
@@ -172,11 +177,14 @@ impl Ledger {
             Mode::Held => {
                 self.reserved_changed = true;
                 let reserved = &mut book.reserved[Reason::Latency.index()];
-                *reserved = if lower {
-                    *reserved - u64::from(requested)
+                let by = u64::from(requested);
+                if lower {
+                    *reserved -= by;
+                    book.reserved_sum -= by;
                 } else {
-                    *reserved + u64::from(requested)
-                };
+                    *reserved += by;
+                    book.reserved_sum += by;
+                }
             }
         }
     }
@@ -202,20 +210,17 @@ impl Ledger {
         let book = &mut self.pools[pool.index()];
         let totals = &state.totals;
         let ppm = |milli: u64| milli * u64::from(PPM);
-        let mut held = totals.held;
-        for at in 0..REASONS {
-            held[at] += charge.held[at] + book.reserved[at];
-        }
-        if held != book.held_milli {
-            for (gauge, milli) in book.held.iter_mut().zip(held) {
-                gauge.set(ppm(milli), now);
+        let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
+        // Seventeen reasons, nearly always none of them: look only where something is held.
+        if totals.held_sum > 0 || charge.held_sum > 0 || book.reserved_sum > 0 || book.any_held {
+            book.any_held = false;
+            for at in 0..REASONS {
+                let held = totals.held[at] + charge.held[at] + book.reserved[at];
+                book.held[at].set(ppm(held), now);
+                book.any_held |= held > 0;
             }
-            book.held_milli = held;
+            charged += charge.held_sum;
         }
-        let charged = charge.held.iter().sum::<u64>()
-            + charge.stranded
-            + charge.fragmented
-            + charge.insufficient;
         let free = totals
             .free
             .checked_sub(charged)

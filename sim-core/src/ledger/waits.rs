@@ -388,7 +388,10 @@ impl Waits {
         }
         let by = &mut self.sets[set as usize].by;
         let sum = match column {
-            Column::Startable(why) => &mut by.held[why.index()],
+            Column::Startable(why) => {
+                by.held_sum = by.held_sum - before + after;
+                &mut by.held[why.index()]
+            }
             Column::Stranded => &mut by.stranded,
             Column::Fragmented => &mut by.fragmented,
             Column::Insufficient => &mut by.insufficient,
@@ -413,14 +416,16 @@ impl Waits {
             *demand -= taken;
             taken
         };
-        for set in sets() {
+        for set in sets().filter(|set| set.by.held_sum > 0) {
             let mut demand = set.by.held;
             for pool in set.pools.iter() {
                 let place = pool.index();
-                let held = &mut charges[place].held;
-                for (held, demand) in held.iter_mut().zip(&mut demand) {
+                let charge = &mut charges[place];
+                for (held, demand) in charge.held.iter_mut().zip(&mut demand) {
                     if *demand > 0 {
-                        *held += take(&mut free[place], demand);
+                        let taken = take(&mut free[place], demand);
+                        *held += taken;
+                        charge.held_sum += taken;
                     }
                 }
             }

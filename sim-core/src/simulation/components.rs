@@ -4,7 +4,7 @@ use super::Simulation;
 use crate::controller::Interest;
 use crate::ids::{ControllerId, JobRef, NodeId, SchedulerId};
 use crate::news::{Inbox, JobChange, JobNews, TaskChange};
-use crate::platform::Platform;
+use crate::platform::{LimitMode, Platform};
 use crate::task::{TaskEnd, TaskState};
 
 /// Whoever can act. `Engine` is nobody: what happens by itself is news to everyone.
@@ -125,8 +125,9 @@ impl Inboxes {
 
     /// A node changed: schedulers and the autoscaler hear of it, but not who caused it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
-        for (place, id) in (self.first_scheduler..).zip(0..self.progress.len()) {
-            if by != Component::Scheduler(SchedulerId(u8::try_from(id).unwrap_or(u8::MAX))) {
+        for id in 0..self.progress.len() {
+            let place = self.first_scheduler + id;
+            if !matches!(by, Component::Scheduler(cause) if cause.index() == id) {
                 self.post(place).nodes.push(node);
             }
         }
@@ -190,7 +191,8 @@ impl Simulation {
             change.end,
             Some(TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::Refused(_))
         );
-        let wanted = (lost && interest.lost) || (!lost && interest.progress);
+        let limited = job.spec.request.limit.is_some() && self.world.limit == LimitMode::Exact;
+        let wanted = (lost && interest.lost) || (!lost && (interest.progress || limited));
         let finished = matches!(change.end, Some(TaskEnd::Done | TaskEnd::JobFinished));
         if wanted && !finished && by != Component::Controller(kind) {
             self.inboxes.post(kind.index()).tasks.push(change);

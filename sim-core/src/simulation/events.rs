@@ -48,6 +48,7 @@ impl Simulation {
         phase: Phase,
         event: Ev,
     ) -> crate::engine::EventHandle {
+        self.reopened |= at == self.world.now;
         self.queue.schedule(at, phase, event)
     }
 

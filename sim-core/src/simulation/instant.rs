@@ -38,11 +38,12 @@ impl Simulation {
         }
         let now = self.world.now;
         loop {
+            self.reopened = false;
             self.apply_events()?;
             self.round()?;
             self.settle();
             // An instant is re-opened by what was created at it.
-            if self.queue.peek_key().is_none_or(|key| key.time != now) {
+            if !self.reopened {
                 break;
             }
         }

@@ -100,6 +100,8 @@ pub struct Simulation {
     digest: WordHash,
     /// Things that happened, ever; shows whether a call changed anything.
     changes: u64,
+    /// Whether something was scheduled for the present instant since its events were applied.
+    reopened: bool,
     /// Calls in a row that were only woken and changed nothing.
     idle_calls: u32,
     /// Calls at the instant `calls_from`.
@@ -201,6 +203,7 @@ impl Simulation {
             scratch: Scratch::default(),
             digest: WordHash::default(),
             changes: 0,
+            reopened: false,
             idle_calls: 0,
             calls: 0,
             calls_from: SimTime::ZERO,
@@ -318,6 +321,7 @@ impl Simulation {
             },
             digest: self.digest,
             changes: self.changes,
+            reopened: self.reopened,
             idle_calls: self.idle_calls,
             calls: self.calls,
             calls_from: self.calls_from,

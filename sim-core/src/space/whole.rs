@@ -102,5 +102,7 @@ impl WholeIndex {
 }
 
 fn level(free: &NodeFree) -> u8 {
-    if free.open { free.whole } else { 0 }
+    #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+    let whole = free.whole() as u8;
+    if free.open { whole } else { 0 }
 }

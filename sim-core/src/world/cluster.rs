@@ -103,6 +103,8 @@ pub(crate) struct PoolTotals {
     /// Free on working nodes that are not cordoned, beyond what holds set aside.
     pub(crate) free: u64,
     pub(crate) held: [u64; REASONS],
+    /// Sum of `held`.
+    pub(crate) held_sum: u64,
     /// Nodes that are paid.
     pub(crate) paid_nodes: u64,
 }
@@ -153,6 +155,7 @@ impl Cluster {
                     down: 0,
                     free: 0,
                     held: [0; REASONS],
+                    held_sum: 0,
                     paid_nodes: 0,
                 },
                 changed: true,
@@ -276,9 +279,11 @@ impl Cluster {
         if held != node.booked_held {
             for (why, milli) in &held {
                 totals.held[why.index()] += u64::from(*milli);
+                totals.held_sum += u64::from(*milli);
             }
             for (why, milli) in &node.booked_held {
                 totals.held[why.index()] -= u64::from(*milli);
+                totals.held_sum -= u64::from(*milli);
             }
             node.booked_held = held;
             pool.changed = true;

@@ -155,14 +155,14 @@ impl World {
         let devices = self.cluster.node(node).free.devices;
         let mut free = NodeFree::empty(devices, 0, 0);
         free.left = [0; crate::device::MAX_DEVICES];
-        (free.milli, free.whole) = (0, 0);
+        (free.milli, free.idle) = (0, 0);
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
             for device in part.backed.iter() {
                 free.left[device] += part.milli_each;
                 free.milli += u32::from(part.milli_each);
-                free.whole += u8::from(free.left[device] == 1_000);
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
             }
             free.cpu += part.backed_cpu;
             free.memory += part.backed_memory;
@@ -170,20 +170,29 @@ impl World {
         found.then_some(free)
     }
 
-    /// Lends a part of a hold to a task: frees it on the node so that the task can take it.
+    /// Lends a part of a hold to a task: frees it on the node so that the task can take it. Where the
+    /// task takes other devices than those set aside, as many of these are freed in exchange.
     pub(crate) fn draw(&mut self, id: HoldId, node: NodeId, grant: Grant, request: &TaskRequest) {
         let Some(hold) = self.holds.get_mut(id) else {
             return;
         };
         let state = &mut self.cluster.nodes[node.index()];
-        let mut devices = grant.devices;
+        let mut devices = grant.devices.len();
         let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
         for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-            let lent = DeviceSet(part.backed.0 & devices.0);
-            devices.0 &= !lent.0;
-            part.backed.0 &= !lent.0;
-            part.used_devices += lent.len();
-            part.used_milli += lent.len() * u32::from(grant.milli_each);
+            let room = part.amount.gpus.devices().saturating_sub(part.used_devices);
+            let lent = devices.min(room);
+            devices -= lent;
+            let mut freed = DeviceSet(part.backed.0 & grant.devices.0);
+            for device in part.backed.iter() {
+                if freed.len() >= lent {
+                    break;
+                }
+                freed.0 |= 1 << device;
+            }
+            part.backed.0 &= !freed.0;
+            part.used_devices += lent;
+            part.used_milli += lent * u32::from(grant.milli_each);
             let (part_cpu, part_memory) =
                 (cpu.min(part.backed_cpu), memory.min(part.backed_memory));
             part.backed_cpu -= part_cpu;
@@ -192,11 +201,11 @@ impl World {
             part.used_memory += part_memory;
             cpu -= part_cpu;
             memory -= part_memory;
-            let lent = Grant {
-                devices: lent,
+            let freed = Grant {
+                devices: freed,
                 milli_each: part.milli_each,
             };
-            state.free.give(lent, part_cpu, part_memory);
+            state.free.give(freed, part_cpu, part_memory);
         }
     }
 

@@ -153,9 +153,9 @@ impl World {
         let request = self.request_of(slot, task);
         let entry = &self.jobs.slot(slot).tasks[task];
         let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
+        let within = entry.hold;
         let milli_each = self.sharing_of(node).granted_each(request.gpus);
-        let state = &mut self.cluster.nodes[node.index()];
-        if !state.is_open() {
+        if !self.cluster.node(node).is_open() {
             return Err(Refusal::NodeClosed);
         }
         if keeps == Keeps::Everything {
@@ -166,7 +166,15 @@ impl World {
         } else {
             0
         };
-        let free = &mut state.free;
+        let mut free = self.cluster.node(node).free;
+        // What it gave up within a hold is the hold's, and is lent again.
+        if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
+            for device in devices.iter() {
+                free.left[device] += backed.left[device];
+            }
+            free.cpu += backed.cpu;
+            free.memory += backed.memory;
+        }
         let fits =
             free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
         if !fits {
@@ -176,7 +184,11 @@ impl World {
             devices,
             milli_each,
         };
-        free.take(grant, request.cpu.0, memory);
+        if let Some(hold) = within {
+            self.draw(hold, node, grant, &request);
+        }
+        let state = &mut self.cluster.nodes[node.index()];
+        state.free.take(grant, request.cpu.0, memory);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.granted_at = self.now;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Bytes, Claim, Commit, Controller,
-    ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId,
-    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
+    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Batch, Bytes, Claim, Commit,
+    Controller, ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor,
+    HoldId, HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
     ListedFaults, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet,
     PoolSpec, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest,
@@ -649,4 +649,163 @@ fn a_resize_to_the_minimum_is_a_start() {
         ledger_line(&report),
         "idle.no_demand=10 idle.held=5 allocated.waiting=5 allocated.useful=20"
     );
+}
+
+/// A task that was suspended within a hold comes back to it: what it gave up went to the hold, not to
+/// others, and is lent again.
+#[test]
+fn resuming_within_a_hold() {
+    let place: Step = |view, out| {
+        let hold = hold_one(view, Claim::Sure, out);
+        let spot = [Spot::from(NodeId(0))];
+        out.place_as(
+            live(view, 0).id(),
+            spot,
+            Commit::NOW,
+            Claim::Sure,
+            Some(hold),
+        );
+    };
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let policy = Script::idle(&[(0, place), (10, suspend), (20, resume)]);
+    let (report, _) = run(nodes(1, 2), vec![job(1, 30)], policy, 50);
+    // Useful 0-10 and 20-40; the hold has its GPU back 10-20 and 40-50; the other GPU could serve
+    // the suspended task 10-20.
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=40 idle.held=30 allocated.useful=30"
+    );
+}
+
+/// Several tasks placed at once within a hold all draw from it, even when GPUs of a lower index
+/// became free since the hold was backed.
+#[test]
+fn a_gang_within_a_hold_draws_from_it() {
+    let take: Step = |view, out| {
+        out.place(live(view, 0).id(), [Spot::from(NodeId(0))]);
+    };
+    let hold: Step = |view, out| {
+        let amount = TaskRequest::gpus(2);
+        let part = HoldPart {
+            node: NodeId(0),
+            amount,
+        };
+        out.hold(
+            [part],
+            view.now(),
+            None,
+            HoldFor::Anyone,
+            Reason::Reservation,
+            Claim::Sure,
+        );
+    };
+    let within: Step = |view, out| {
+        let spots = [Spot::from(NodeId(0)); 2];
+        out.place_as(
+            live(view, 1).id(),
+            spots,
+            Commit::NOW,
+            Claim::Sure,
+            Some(HoldId(0)),
+        );
+    };
+    let policy = Script::idle(&[(0, take), (1, hold), (20, within)]);
+    let jobs = vec![job(2, 10), job(1, 20).tasks(2)];
+    let (report, _) = run(nodes(1, 4), jobs, policy, 30);
+    // The first job has GPUs 0 and 1 to 10, the hold 2 and 3 from 1, lent to the gang from 20. The
+    // gang could start on what is free beside: latency 0-1 on 2 GPUs, 10-20 on 2.
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=20 idle.held=60 allocated.useful=40"
+    );
+}
+
+/// The batch controller enforces the walltime limit exactly, counted from when the job is bound, with
+/// or without a gang timeout, and anew for a job that was requeued.
+#[test]
+fn walltime_limits_are_exact() {
+    let limited = job(1, 100).startup(secs(5)).limit(secs(20));
+    let requeue: Step = |view, out| {
+        let not_before = Some(at(20));
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Requeue { not_before },
+        );
+    };
+    let ends = |controller: Batch, steps: &[(u64, Step)]| {
+        let platform = Platform::from(Script::new(steps)).batch(controller);
+        let (report, log) = run(nodes(1, 1), vec![limited.clone()], platform, 60);
+        assert_eq!(report.summary.count(Outcome::TimedOut), 1);
+        log.records[0].end
+    };
+    assert_eq!(ends(Batch::new(), &[]), at(20));
+    assert_eq!(ends(Batch::new().gang_timeout(secs(600)), &[]), at(20));
+    assert_eq!(ends(Batch::new(), &[(10, requeue)]), at(40));
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let pause: [(u64, Step); 2] = [(10, suspend), (25, resume)];
+    assert_eq!(ends(Batch::new(), &pause), at(35), "suspended time apart");
+    assert_eq!(
+        ends(Batch::new().gang_timeout(secs(600)), &[(10, requeue)]),
+        at(40)
+    );
+}
+
+/// A gang of which several tasks were bound at once, but not all, is incomplete from then on; one that
+/// was complete in between is given its time anew.
+#[test]
+fn gang_timeouts_count_from_the_first_bound_task() {
+    /// Places the pending tasks with these indices, one per node.
+    fn place(view: &View<'_>, indices: std::ops::Range<u32>, out: &mut Decisions) {
+        for task in live(view, 0).tasks() {
+            if indices.contains(&task.id().index) {
+                out.place(task.id(), [Spot::from(NodeId(task.id().index))]);
+            }
+        }
+    }
+    let platform = |steps: &[(u64, Step)]| {
+        Platform::from(Script::idle(steps)).batch(Batch::new().gang_timeout(secs(30)))
+    };
+    let attempts = |steps: &[(u64, Step)], horizon: u64| {
+        let jobs = vec![job(1, 1_000).tasks(3)];
+        run(nodes(3, 1), jobs, platform(steps), horizon).1.records[0].attempts
+    };
+    let two: Step = |view, out| place(view, 0..2, out);
+    let third: Step = |view, out| place(view, 2..3, out);
+    let lose_third: Step = |view, out| {
+        let task = live(view, 0).tasks().last().unwrap().id();
+        out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
+    };
+    assert_eq!(attempts(&[(1, two)], 30), 1, "not before its time");
+    assert_eq!(
+        attempts(&[(1, two)], 31),
+        2,
+        "two bound at once are no whole gang"
+    );
+    let regained: [(u64, Step); 3] = [(1, two), (10, third), (20, lose_third)];
+    assert_eq!(
+        attempts(&regained, 49),
+        2,
+        "one eviction; incomplete since 20, not since 1"
+    );
+    assert_eq!(attempts(&regained, 50), 3);
 }
