@@ -91,6 +91,17 @@ impl Task {
         }
     }
 
+    /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about
+    /// to.
+    pub(crate) fn has_progress(&self) -> bool {
+        let keeps = |keeps: Keeps| keeps != Keeps::Nothing;
+        match self.state {
+            TaskState::Running | TaskState::Suspended => true,
+            TaskState::Ending => matches!(self.after, After::Suspend(what) if keeps(what)),
+            _ => false,
+        }
+    }
+
     /// Whether the task holds GPUs on its node.
     pub(crate) fn holds_gpus(&self) -> bool {
         self.state.holds()

@@ -329,7 +329,7 @@ impl Simulation {
         for place in &places {
             let job = self.world.jobs.slot(slot);
             let unit = job.unit_of(*place);
-            let state = job.tasks[*place].state;
+            let (state, has_progress) = (job.tasks[*place].state, job.tasks[*place].has_progress());
             if state == Running && last_unit != Some(unit) {
                 last_unit = Some(unit);
                 if !suspends {
@@ -337,7 +337,7 @@ impl Simulation {
                     self.world.jobs.slot_mut(slot).preemptions += 1;
                 }
             }
-            if state.has_progress() {
+            if has_progress {
                 self.stop_unit(slot, unit, unsaved);
             }
         }

@@ -4,9 +4,9 @@ use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
 #[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
     Advance, Autoscaler, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart,
-    JobSpec, JobView, ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy, PoolId,
-    Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, TaskRequest, TaskSet, TaskState,
-    Then, View, WouldFit,
+    JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy,
+    PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, TaskRequest, TaskSet,
+    TaskState, Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -145,4 +145,48 @@ fn a_shape_that_does_not_fit_waits_for_the_probes_reason() {
     let (_, log) = run(nodes(1, 3), jobs, script(steps), 10);
     assert_eq!(waits(&log, 1), "insufficient=10");
     assert_eq!(waits(&log, 2), "head_of_line=10");
+}
+
+fn dies_at(when: u64) -> ListedFaults {
+    let (at, repair) = (at(when), secs(1_000));
+    ListedFaults(vec![(PoolId(0), 0, Fault { at, repair })])
+}
+
+/// A node dies under a task that terminates: its GPU is down from then on, and nothing else.
+#[test]
+fn a_dead_node_books_tasks_that_are_ending() {
+    let steps: &[(u64, Step)] = &[
+        (0, start),
+        (10, |view, out| {
+            let then = Then::Requeue { not_before: None };
+            out.evict(first(view).id(), secs(10), Save::Yes, then);
+        }),
+    ];
+    let platform = Platform::from(script(steps)).detection_delay(secs(100));
+    let supply = nodes(1, 1).with_faults(dies_at(15));
+    let (report, _) = run(supply, vec![job(1, 100)], platform, 20);
+    let expected = "down=5 allocated.startup=5 allocated.useful=10";
+    assert_eq!(ledger_line(&report), expected);
+}
+
+/// The same while it is about to be suspended in memory: the memory is gone with the node.
+#[test]
+fn what_a_task_was_to_keep_dies_with_its_node() {
+    let steps: &[(u64, Step)] = &[
+        (0, start),
+        (10, |view, out| {
+            let keeps = Keeps::Memory;
+            out.evict(
+                first(view).id(),
+                secs(10),
+                Save::No,
+                Then::Suspend { keeps },
+            );
+        }),
+    ];
+    let platform = Platform::from(script(steps)).detection_delay(secs(100));
+    let supply = nodes(1, 1).with_faults(dies_at(15));
+    let (report, _) = run(supply, vec![job(1, 100)], platform, 20);
+    let expected = "down=5 allocated.startup=5 allocated.lost=10";
+    assert_eq!(ledger_line(&report), expected);
 }
