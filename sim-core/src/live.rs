@@ -67,8 +67,10 @@ pub(crate) struct Task {
     pub(crate) granted_at: SimTime,
     pub(crate) after: After,
     pub(crate) gate: Gate,
-    /// Whether it is in transit to a restart (migration) rather than a first start.
+    /// Whether it has a place on a node that has failed, noticed or not.
     pub(crate) dead: bool,
+    /// Whether its last start came to an end: it ran.
+    pub(crate) started: bool,
 }
 
 impl Task {
@@ -88,6 +90,7 @@ impl Task {
             after: After::Over(TaskEnd::Done),
             gate: Gate::default(),
             dead: false,
+            started: false,
         }
     }
 
@@ -198,6 +201,8 @@ pub(crate) struct Job {
     pub(crate) links: [Links; 2],
     pub(crate) wait: WaitBook,
     pub(crate) wait_dirty: bool,
+    /// Whether the autoscaler was told that it is unschedulable, since it began to wait.
+    pub(crate) told: bool,
     pub(crate) start: Option<SimTime>,
     pub(crate) deadline: Option<EventHandle>,
     pub(crate) attempts: u32,
@@ -386,6 +391,7 @@ fn blank(spec: JobSpec) -> Job {
             demand: 0,
         },
         wait_dirty: false,
+        told: false,
         start: None,
         deadline: None,
         attempts: 0,
@@ -442,6 +448,7 @@ fn reset(job: &mut Job, id: JobId, spec: JobSpec) {
         demand: 0,
     };
     job.wait_dirty = false;
+    job.told = false;
     job.start = None;
     job.deadline = None;
     job.attempts = 0;

@@ -387,9 +387,11 @@ impl Simulation {
             let fits = self.world.retake(slot, place);
             fits.map_err(DecisionError::DoesNotFit)?;
             let job = self.world.jobs.slot(slot);
-            let startup = match job.tasks[place].keeps {
-                Keeps::Nothing => job.spec.profile.startup,
-                _ => SimDuration::ZERO,
+            let task = &job.tasks[place];
+            let startup = if task.keeps == Keeps::Nothing || !task.started {
+                job.spec.profile.startup
+            } else {
+                SimDuration::ZERO
             };
             self.start_up(slot, place, startup, by);
         }
@@ -482,6 +484,7 @@ impl Simulation {
                 let entry = self.world.jobs.slot_mut(job.slot);
                 if entry.own != Some(why) {
                     entry.own = Some(why);
+                    entry.told |= unschedulable;
                     self.mark_wait(job.slot);
                     if unschedulable {
                         self.tell_unschedulable(job);
@@ -492,8 +495,8 @@ impl Simulation {
                 if demand.index() >= self.world.demands.list.len() {
                     return Err(DecisionError::UnknownJob);
                 }
-                let new = self.waits.say_shape(&self.world, demand, why);
-                if new && unschedulable {
+                self.waits.say_shape(&self.world, demand, why);
+                if unschedulable && self.platform.autoscaler.is_some() {
                     self.tell_shape_unschedulable(demand);
                 }
             }
@@ -502,13 +505,18 @@ impl Simulation {
         Ok(())
     }
 
-    /// Tells the autoscaler of every job listed under a unit shape.
+    /// Tells the autoscaler of every job listed under a unit shape that it was not told of yet.
     fn tell_shape_unschedulable(&mut self, demand: crate::DemandId) {
         let mut slot = self.world.demands.get(demand).head;
         while slot != crate::live::NONE {
-            let job = self.world.jobs.slot(slot);
+            let job = self.world.jobs.slot_mut(slot);
             let next = job.links[1].next;
-            self.tell_unschedulable(JobRef { slot, id: job.id });
+            // A reason of its own wins over its shape's.
+            if !job.told && job.own.is_none() {
+                job.told = true;
+                let id = job.id;
+                self.tell_unschedulable(JobRef { slot, id });
+            }
             slot = next;
         }
     }

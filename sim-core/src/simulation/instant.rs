@@ -91,6 +91,7 @@ impl Simulation {
         if !job.is_queued() {
             // What was said of its waiting is over with it.
             job.own = None;
+            job.told = false;
             // The common case: it came and was placed within one instant.
             if job.wait.lane.is_none() {
                 return;

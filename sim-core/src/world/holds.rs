@@ -96,7 +96,8 @@ impl World {
     }
 
     pub(crate) fn sharing_of(&self, node: NodeId) -> Sharing {
-        self.space.borrow().sharing(node)
+        let pool = self.cluster.node(node).pool;
+        self.cluster.pools[pool.index()].info.sharing
     }
 
     /// A hold begins to set capacity aside.

@@ -245,6 +245,11 @@ impl World {
     /// If the life cycle does not allow it.
     pub(crate) fn set_state(&mut self, slot: u32, task: usize, next: TaskState) {
         let job = self.jobs.slot_mut(slot);
+        match next {
+            TaskState::Running => job.tasks[task].started = true,
+            TaskState::Starting | TaskState::Pending => job.tasks[task].started = false,
+            _ => {}
+        }
         let now = &mut job.tasks[task].state;
         assert!(
             now.may_become(next),

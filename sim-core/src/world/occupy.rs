@@ -46,7 +46,7 @@ impl World {
             .nodes
             .get(spot.node.index())
             .ok_or(Refusal::NodeClosed)?;
-        let info = self.space.borrow().pools[node.pool.index()];
+        let info = self.cluster.pools[node.pool.index()].info;
         if !node.is_open() || !self.jobs.slot(slot).pools.contains(node.pool) {
             return Err(Refusal::NodeClosed);
         }
@@ -169,11 +169,7 @@ impl World {
         let mut free = self.cluster.node(node).free;
         // What it gave up within a hold is the hold's, and is lent again.
         if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
-            for device in devices.iter() {
-                free.left[device] += backed.left[device];
-            }
-            free.cpu += backed.cpu;
-            free.memory += backed.memory;
+            free.add(&backed);
         }
         let fits =
             free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;

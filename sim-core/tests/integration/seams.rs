@@ -809,3 +809,94 @@ fn gang_timeouts_count_from_the_first_bound_task() {
     );
     assert_eq!(attempts(&regained, 50), 3);
 }
+
+/// A task that was suspended before it ran has its startup still before it.
+#[test]
+fn resuming_a_task_that_never_ran() {
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let policy = Script::new(&[(4, suspend), (10, resume), (17, suspend), (20, resume)]);
+    let (report, log) = run(nodes(1, 1), vec![job(1, 10).startup(secs(5))], policy, 40);
+    // Starts 0-4, again 10-15, runs 15-17 and, since it keeps its memory, 20-28.
+    assert_eq!(log.records[0].end, at(28));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=12 idle.held=9 allocated.startup=9 allocated.useful=10"
+    );
+}
+
+/// The autoscaler hears of every job that waits for a shape its scheduler called unschedulable, also
+/// of those that come after the scheduler first said so.
+#[test]
+fn the_autoscaler_hears_of_later_jobs_of_a_shape() {
+    #[derive(Clone, Debug)]
+    struct ByShape;
+    impl Policy for ByShape {
+        fn name(&self) -> &str {
+            "by-shape"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            for shape in view.pending_shapes() {
+                out.waiting_shape(shape.id(), Reason::DoesNotFit);
+            }
+        }
+    }
+    /// Rents one node per job it hears of, and returns what is idle.
+    #[derive(Clone, Debug)]
+    struct OnePerJob;
+    impl Autoscaler for OnePerJob {
+        fn name(&self) -> &str {
+            "one-per-job"
+        }
+        fn scale(&mut self, view: &View<'_>, news: &News<'_>, _: &dyn WouldFit, out: &mut Scaling) {
+            let told = |change: &&windtunnel_core::JobChange| change.what == JobNews::Unschedulable;
+            let jobs = news.jobs.iter().filter(told).count();
+            out.grow(PoolId(0), u32::try_from(jobs).unwrap());
+            view.nodes()
+                .filter(|node| node.is_idle())
+                .for_each(|node| out.shrink(node.id()));
+        }
+    }
+    let elastic = Elastic {
+        min: 0,
+        max: 9,
+        request_delay: secs(0),
+        boot_delay: secs(5),
+    };
+    let pool = PoolSpec::rented("cloud", NodeModel::gpus_only("h100", 1), elastic);
+    let mut late = job(1, 10);
+    late.submit = at(2);
+    let mut later = job(1, 10);
+    later.submit = at(100);
+    let platform = Platform::from(ByShape).autoscaler(OnePerJob);
+    let (_, log) = run(
+        Supply::new(vec![pool]),
+        vec![job(1, 10), late, later],
+        platform,
+        200,
+    );
+    let starts: Vec<_> = log
+        .records
+        .iter()
+        .map(|record| record.start.unwrap())
+        .collect();
+    assert_eq!(starts, [at(5), at(7), at(105)]);
+}
+
+/// How the GPUs of a node may be shared can be asked while a plan is alive.
+#[test]
+fn sharing_can_be_asked_during_a_plan() {
+    let mut world = World::new(&nodes(1, 1)).unwrap();
+    let view = world.view();
+    let plan = view.plan();
+    assert_eq!(view.node(NodeId(0)).sharing(), plan.sharing(NodeId(0)));
+}
