@@ -37,7 +37,7 @@ impl StaleView {
         self.free.clear();
         let open = view.nodes().filter(|node| node.is_open());
         self.free
-            .extend(open.map(|node| (node.id(), u32::from(node.free().whole))));
+            .extend(open.map(|node| (node.id(), node.free().whole())));
         self.queue.append(&mut self.refused);
         self.queue.sort_unstable();
     }
