@@ -171,6 +171,7 @@ impl World {
         if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
             for device in devices.iter() {
                 free.left[device] += backed.left[device];
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
             }
             free.cpu += backed.cpu;
             free.memory += backed.memory;
