@@ -43,10 +43,7 @@ fn nanos(time: Duration) -> f64 {
 fn replay(jobs: &JobList, nodes: u32, options: RunOptions) -> f64 {
     let simulation = Simulation::new(venus_nodes(nodes), jobs.clone(), fifo(), options);
     let begin = Instant::now();
-    let report = simulation
-        .and_then(|s| Ok(s.run()))
-        .expect("builds")
-        .expect("runs");
+    let report = simulation.expect("builds").run().expect("runs");
     let spent = nanos(begin.elapsed());
     #[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
     let jobs = report.summary.submitted as f64;

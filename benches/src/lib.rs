@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{JobList, JobSpec, Names, NodeModel, Policy, Supply};
+use windtunnel_core::{Arrivals, JobList, JobSpec, Names, NodeModel, Policy, Supply};
 use windtunnel_policies::registry::policy;
 use windtunnel_traces::HeliosReader;
 use windtunnel_traces::synthetic::{Poisson, PoissonStream};
@@ -56,4 +56,17 @@ pub fn stream(gpus: u32, count: u64, seed: Seed) -> PoissonStream {
     Poisson::new(gpus, 0.7, count)
         .stream(seed)
         .expect("legal figures")
+}
+
+/// Twenty thousand jobs of Venus' mean size and load, for where the trace is not at hand.
+///
+/// # Panics
+/// Never: the stream's figures are legal.
+#[must_use]
+pub fn synthetic_venus() -> JobList {
+    let mut names = Names::default();
+    let mut jobs = stream(1_064, 20_000, Seed(1));
+    let jobs: Result<Vec<JobSpec>, _> =
+        std::iter::from_fn(|| Arrivals::next(&mut jobs, &mut names)).collect();
+    JobList::new(jobs.expect("a generator does not fail"))
 }

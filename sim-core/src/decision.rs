@@ -500,10 +500,15 @@ impl Decisions {
         self.list.is_empty()
     }
 
-    pub(crate) fn begin(&mut self, next_hold: u32) {
+    /// Forgets every decision and keeps the memory, for use with worlds built by hand.
+    pub fn clear(&mut self) {
         self.list.clear();
         self.spots.clear();
         self.parts.clear();
+    }
+
+    pub(crate) fn begin(&mut self, next_hold: u32) {
+        self.clear();
         self.next_hold = next_hold;
     }
 }
