@@ -94,6 +94,11 @@ impl Task {
         }
     }
 
+    /// Whether the task runs, in truth.
+    pub(crate) fn works(&self) -> bool {
+        self.state == TaskState::Running && !self.dead
+    }
+
     /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about
     /// to.
     pub(crate) fn has_progress(&self) -> bool {

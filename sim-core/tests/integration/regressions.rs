@@ -190,3 +190,21 @@ fn what_a_task_was_to_keep_dies_with_its_node() {
     let expected = "down=5 allocated.startup=5 allocated.lost=10";
     assert_eq!(ledger_line(&report), expected);
 }
+
+/// One of two nodes under an elastic job dies unnoticed: the other goes on at half the speed.
+#[test]
+fn a_task_on_a_dead_node_is_no_help_to_an_elastic_job() {
+    let steps: &[(u64, Step)] = &[(0, |view, out| {
+        let spots = [NodeId(0), NodeId(1)].map(Spot::from);
+        out.place(first(view).id(), spots);
+    })];
+    let elastic = Advance::Between { min: 1, max: 2 };
+    let jobs = vec![job(1, 30).tasks(2).advance(elastic)];
+    let platform = Platform::from(script(steps)).detection_delay(secs(100));
+    let supply = nodes(2, 1).with_faults(dies_at(10));
+    let (report, log) = run(supply, jobs, platform, 70);
+    // Nothing is saved, so all 30 s of work at both GPUs are to be done by one: until 70.
+    assert_eq!(log.records[0].end, at(70));
+    let expected = "down=60 allocated.lost=20 allocated.useful=60";
+    assert_eq!(ledger_line(&report), expected);
+}
