@@ -10,7 +10,7 @@ use super::tasks::Seat;
 use crate::decision::{
     Claim, Commit, Decision, Decisions, HoldSpec, Keeps, Promise, Save, Scope, Spot, TaskSet, Then,
 };
-use crate::device::{Grant, Refusal};
+use crate::device::Refusal;
 use crate::engine::Phase;
 use crate::error::{DecisionError, RunError};
 use crate::ids::{HoldId, JobRef, NodeId, SchedulerId};
@@ -268,38 +268,33 @@ impl Simulation {
         }
         // Take everything first, so that later tasks see what earlier ones took; give all back if
         // one does not fit. Only then does anything happen.
-        let mut taken: SmallVec<[(usize, Grant); 8]> = SmallVec::new();
-        let mut refused = None;
-        for (place, spot) in places.iter().zip(spots) {
+        let mut busy: SmallVec<[NodeId; 4]> = SmallVec::new();
+        for (taken, (place, spot)) in places.iter().zip(spots).enumerate() {
             match self.choose(slot, *place, *spot, within) {
                 Ok(grant) => {
-                    self.world.occupy(slot, *place, spot.node, grant, within);
-                    taken.push((*place, grant));
+                    let node = spot.node;
+                    let seat = Seat {
+                        node,
+                        grant,
+                        within,
+                    };
+                    if self.take_seat(slot, *place, seat) {
+                        busy.push(node);
+                    }
                 }
                 Err(why) => {
-                    refused = Some((*place, why));
-                    break;
+                    for place in places[..taken].iter().rev() {
+                        self.world.vacate(slot, *place);
+                    }
+                    return Err((*place, why));
                 }
             }
         }
-        for (place, _) in taken.iter().rev() {
-            self.world.vacate(slot, *place);
+        for node in busy {
+            self.inboxes.node_use(node);
         }
-        if let Some(refused) = refused {
-            return Err(refused);
-        }
-        for ((place, grant), spot) in taken.into_iter().zip(spots) {
-            self.seat(
-                slot,
-                place,
-                Seat {
-                    node: spot.node,
-                    grant,
-                    within,
-                },
-                commit,
-                by,
-            );
+        for place in places {
+            self.sit(slot, *place, commit, by);
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
 #[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
     Advance, Autoscaler, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart,
-    JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, Outcome, Platform, Policy,
-    PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, TaskRequest, TaskSet,
-    TaskState, Then, View, WouldFit,
+    JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, NodeModel, Outcome, Platform,
+    Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, Supply,
+    TaskRequest, TaskSet, TaskState, Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -207,4 +207,34 @@ fn a_task_on_a_dead_node_is_no_help_to_an_elastic_job() {
     assert_eq!(log.records[0].end, at(70));
     let expected = "down=60 allocated.lost=20 allocated.useful=60";
     assert_eq!(ledger_line(&report), expected);
+}
+
+/// Holds all cores of the node from an instant on, under the id that is next.
+fn hold_cores(view: &View<'_>, out: &mut Decisions, from: u64) {
+    let amount = TaskRequest::gpus(0).with_cores(4);
+    let parts = [NodeId(0)].map(|node| HoldPart { node, amount });
+    let why = Reason::Reservation;
+    out.hold(parts, at(from), None, HoldFor::Anyone, why, Claim::Try);
+    assert!(at(from) >= view.now());
+}
+
+/// An older hold that still wants something gets nothing of what is placed within another.
+#[test]
+fn tasks_placed_at_once_within_a_hold_keep_what_it_had() {
+    let steps: &[(u64, Step)] = &[
+        (0, |view, out| {
+            hold_cores(view, out, 5);
+            hold_cores(view, out, 0);
+        }),
+        (6, |view, out| {
+            let spots = [NodeId(0), NodeId(0)].map(Spot::from);
+            let within = view.holds().map(|hold| hold.id).last();
+            out.place_as(first(view).id(), spots, Commit::NOW, Claim::Sure, within);
+        }),
+    ];
+    let supply = Supply::uniform(NodeModel::gpus_only("h100", 1).with_cores(4), 1);
+    let mut gang = job(1, 10).tasks(2);
+    gang.request.groups[0].request = TaskRequest::gpus(0).with_cores(2);
+    let (_, log) = run(supply, vec![gang], script(steps), 20);
+    assert_eq!(log.records[0].end, at(16));
 }
