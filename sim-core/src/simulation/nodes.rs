@@ -76,6 +76,8 @@ impl Simulation {
             if state.has_progress() {
                 self.stop_unit(slot, unit, Unsaved::Lost);
             }
+            // What it holds is booked under the node from now on.
+            self.mark_unit(slot, unit);
         }
         let pool = self.world.cluster.node(node).pool;
         let delay = self.settings[pool.index()].detection_delay;
