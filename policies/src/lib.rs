@@ -3,6 +3,7 @@
 pub mod kubernetes;
 pub mod place;
 pub mod registry;
+pub mod testing;
 
 mod fifo;
 mod greedy;
