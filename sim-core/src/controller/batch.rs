@@ -1,12 +1,12 @@
 //! Batch jobs and arrays: create the tasks, finish when the work is done, recreate what was lost.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::{Controller, Interest, Lifecycle, LifecycleCommand};
-use crate::ids::JobRef;
+use crate::ids::{JobRef, TaskRef};
 use crate::job::Advance;
-use crate::news::{JobNews, News, TaskChange};
+use crate::news::{JobNews, News};
 use crate::platform::LimitMode;
 use crate::task::{Outcome, TaskState};
 use crate::time::{SimDuration, SimTime};
@@ -106,17 +106,21 @@ impl Batch {
         Some(now.saturating_add(delay))
     }
 
-    fn lost(&mut self, view: &View<'_>, change: &TaskChange, out: &mut Lifecycle) {
-        let Some(job) = view.job(change.task.job) else {
-            return;
-        };
-        self.bound.remove(&change.task.job);
-        let not_before = self.not_before(view.now(), change.task.attempt);
-        let alone = self.on_loss == OnLoss::Replace || job.advance() == Advance::Each;
-        if alone {
-            out.recreate(change.task, not_before);
-        } else {
-            out.restart(change.task.job, not_before);
+    /// Makes good for lost tasks: each by itself, or the whole of its job, once.
+    fn lost(&mut self, view: &View<'_>, lost: &[TaskRef], out: &mut Lifecycle) {
+        let mut restarted = BTreeSet::new();
+        for &task in lost {
+            // By now the attempt may have been replaced.
+            let (Some(job), Some(_)) = (view.job(task.job), view.task(task)) else {
+                continue;
+            };
+            self.bound.remove(&task.job);
+            let not_before = self.not_before(view.now(), task.attempt);
+            if self.on_loss == OnLoss::Replace || job.advance() == Advance::Each {
+                out.recreate(task, not_before);
+            } else if restarted.insert(task.job) {
+                out.restart(task.job, not_before);
+            }
         }
     }
 
@@ -216,11 +220,15 @@ impl Controller for Batch {
                 _ => {}
             }
         }
+        let mut lost = Vec::new();
         for change in news.tasks {
             match change.now {
-                TaskState::Over => self.lost(view, change, out),
+                TaskState::Over => lost.push(change.task),
                 _ => self.look(view, change.task.job, out),
             }
+        }
+        if !lost.is_empty() {
+            self.lost(view, &lost, out);
         }
         if self.gang_timeout.is_some() {
             self.expire(view, out);

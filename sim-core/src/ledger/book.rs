@@ -10,7 +10,7 @@ use crate::live::Mode;
 use crate::reason::{REASONS, Reason};
 use crate::speed::Slices;
 use crate::time::{SimDuration, SimTime};
-use crate::units::PPM;
+use crate::units::{MILLI_PER_GPU, PPM};
 use crate::world::cluster::Pool;
 
 /// A level and its integral over time.
@@ -247,6 +247,16 @@ impl Ledger {
             .div_ceil(granularity)
             * granularity;
         self.pools[pool.index()].billed_extra += billed - used;
+    }
+
+    /// Whether, in every pool, all levels together are what is paid for now: finds an imbalance in
+    /// the instant in which it begins. O(pools × levels).
+    pub(crate) fn is_level(&self, gpus: impl Iterator<Item = u8>) -> bool {
+        self.pools.iter().zip(gpus).all(|(book, gpus)| {
+            let milli = u64::from(gpus) * u64::from(MILLI_PER_GPU * PPM);
+            let gauges = book.buckets.iter().chain(&book.held);
+            gauges.map(|gauge| gauge.level).sum::<u64>() == book.nodes.level * milli
+        })
     }
 
     /// Brings every sum forward to the end of the run.

@@ -81,6 +81,12 @@ impl Simulation {
         if self.ledger.on {
             self.waits.probe(&mut self.world);
             self.settle_idle();
+            debug_assert!(
+                self.ledger
+                    .is_level(self.supply.pools.iter().map(|pool| pool.model.gpus)),
+                "the ledger is out of balance from {} on",
+                self.world.now
+            );
         }
         self.close_records();
     }

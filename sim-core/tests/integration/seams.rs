@@ -900,3 +900,30 @@ fn sharing_can_be_asked_during_a_plan() {
     let plan = view.plan();
     assert_eq!(view.node(NodeId(0)).sharing(), plan.sharing(NodeId(0)));
 }
+
+/// A gang that loses several tasks at once is restarted once: one new attempt, one backoff.
+#[test]
+fn a_gang_that_loses_two_tasks_restarts_once() {
+    let kill: Step = |view, out| out.evict(live(view, 0).id(), secs(0), Save::No, Then::Kill);
+    let controller = Batch::new().backoff(secs(10), secs(1_000));
+    let platform = Platform::from(Script::new(&[(5, kill)])).batch(controller);
+    let (report, log) = run(nodes(2, 1), vec![job(1, 10).tasks(2)], platform, 25);
+    assert_eq!((log.records[0].attempts, log.records[0].end), (2, at(25)));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.held=20 allocated.lost=10 allocated.useful=20"
+    );
+}
+
+/// What is bound to a node that dies before it runs is booked under `down` with it.
+#[test]
+fn a_start_on_a_dying_node_is_down() {
+    let fault = Fault {
+        at: at(5),
+        repair: secs(100),
+    };
+    let supply = nodes(1, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let platform = Platform::from(FirstFit).detection_delay(secs(50));
+    let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);
+    assert_eq!(ledger_line(&report), "down=15 allocated.startup=5");
+}
