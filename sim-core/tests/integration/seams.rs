@@ -927,3 +927,47 @@ fn a_start_on_a_dying_node_is_down() {
     let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);
     assert_eq!(ledger_line(&report), "down=15 allocated.startup=5");
 }
+
+/// Whether a suspended task can come back can be asked first: its place may have been given away.
+#[test]
+fn a_plan_knows_whether_a_task_can_resume() {
+    #[derive(Clone, Debug, Default)]
+    struct Careful {
+        resumed: bool,
+    }
+    impl Policy for Careful {
+        fn name(&self) -> &str {
+            "careful"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            let Some(first) = view.job(JobRef {
+                slot: 0,
+                id: JobId(0),
+            }) else {
+                return;
+            };
+            let task = first.tasks().next().unwrap();
+            if view.now() == at(3) {
+                let keeps = Keeps::Memory;
+                out.evict(task.id(), secs(0), Save::No, Then::Suspend { keeps });
+            } else if view.now() > at(4) && view.plan().resume(task) {
+                self.resumed = true;
+                out.resume(task.id());
+            }
+            FirstFit.decide(view, news, out);
+            if view.now() < at(3) {
+                out.wake_at(at(3));
+            }
+        }
+    }
+    let mut second = job(1, 10);
+    second.submit = at(4);
+    let (_, log) = run(
+        nodes(1, 1),
+        vec![job(1, 10), second],
+        Careful::default(),
+        30,
+    );
+    // The second job has the GPU 4-14; the first one, with 7 s to go, comes back then.
+    assert_eq!((log.records[0].end, log.records[1].end), (at(14), at(21)));
+}
