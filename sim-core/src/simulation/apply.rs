@@ -377,6 +377,9 @@ impl Simulation {
 
     fn resume(&mut self, id: SchedulerId, tasks: TaskSet) -> Result<(), DecisionError> {
         let slot = tasks.job().slot;
+        if self.world.jobs.slot(slot).withheld.is_some() {
+            return Err(DecisionError::NotAdmitted);
+        }
         let by = Component::Scheduler(id);
         for place in self.select(tasks, |state| state == TaskState::Suspended)? {
             let fits = self.world.retake(slot, place);

@@ -151,7 +151,9 @@ impl Simulation {
         let scheduler = self.world.jobs.slot(job.slot).scheduler;
         let change = JobChange { job, what };
         if by != Component::Scheduler(scheduler) {
-            self.inboxes.post_scheduler(scheduler).jobs.push(change);
+            let inbox = self.inboxes.post_scheduler(scheduler);
+            inbox.jobs.push(change);
+            inbox.quota |= matches!(what, JobNews::Admitted | JobNews::Withheld(_));
         }
         if let (Some(place), true) = (self.inboxes.admission, by != Component::Admission) {
             self.inboxes.post(place).jobs.push(change);

@@ -293,7 +293,9 @@ impl Simulation {
 
     /// A view of the present state, as the first scheduler sees it.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
+    pub fn view(&mut self) -> View<'_> {
+        // Plans look at a copy of the free capacity that is brought up to date when it is needed.
+        self.world.sync_space();
         View::new(&self.world, SchedulerId(0))
     }
 
