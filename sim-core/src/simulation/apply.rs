@@ -32,14 +32,13 @@ impl Simulation {
         decisions: &Decisions,
     ) -> Result<(), RunError> {
         for decision in decisions.list() {
-            self.apply_decision(id, *decision, decisions).map_err(|cause| {
-                RunError::InvalidDecision {
+            self.apply_decision(id, *decision, decisions)
+                .map_err(|cause| RunError::InvalidDecision {
                     time: self.world.now,
                     policy: Component::Scheduler(id).name(&self.platform),
                     decision: Box::new(*decision),
                     cause,
-                }
-            })?;
+                })?;
         }
         Ok(())
     }
