@@ -267,7 +267,8 @@ pub enum Decision {
         /// What becomes of them.
         then: Then,
     },
-    /// Brings suspended tasks back to their old places; valid like a placement.
+    /// Brings suspended tasks back to their old places; valid like a placement. Those that kept their
+    /// memory and had run go on at once, others start up again.
     Resume {
         /// Which.
         tasks: TaskSet,

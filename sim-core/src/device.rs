@@ -252,6 +252,17 @@ impl NodeFree {
         self.memory += memory;
     }
 
+    /// Adds what is free elsewhere on the same node: set aside for somebody.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for device in 0..MAX_DEVICES {
+            self.left[device] += other.left[device];
+            self.idle |= u16::from(self.left[device] == 1_000) << device;
+        }
+        self.milli += other.milli;
+        self.cpu += other.cpu;
+        self.memory += other.memory;
+    }
+
     /// GPUs that are wholly free.
     #[must_use]
     pub const fn whole(&self) -> u32 {

@@ -67,8 +67,10 @@ pub(crate) struct Task {
     pub(crate) granted_at: SimTime,
     pub(crate) after: After,
     pub(crate) gate: Gate,
-    /// Whether it is in transit to a restart (migration) rather than a first start.
+    /// Whether it has a place on a node that has failed, noticed or not.
     pub(crate) dead: bool,
+    /// Whether its last start came to an end: it ran.
+    pub(crate) started: bool,
 }
 
 impl Task {
@@ -88,6 +90,23 @@ impl Task {
             after: After::Over(TaskEnd::Done),
             gate: Gate::default(),
             dead: false,
+            started: false,
+        }
+    }
+
+    /// Whether the task runs, in truth.
+    pub(crate) fn works(&self) -> bool {
+        self.state == TaskState::Running && !self.dead
+    }
+
+    /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about
+    /// to.
+    pub(crate) fn has_progress(&self) -> bool {
+        let keeps = |keeps: Keeps| keeps != Keeps::Nothing;
+        match self.state {
+            TaskState::Running | TaskState::Suspended => true,
+            TaskState::Ending => matches!(self.after, After::Suspend(what) if keeps(what)),
+            _ => false,
         }
     }
 
@@ -187,6 +206,8 @@ pub(crate) struct Job {
     pub(crate) links: [Links; 2],
     pub(crate) wait: WaitBook,
     pub(crate) wait_dirty: bool,
+    /// Whether the autoscaler was told that it is unschedulable, since it began to wait.
+    pub(crate) told: bool,
     pub(crate) start: Option<SimTime>,
     pub(crate) deadline: Option<EventHandle>,
     pub(crate) attempts: u32,
@@ -375,6 +396,7 @@ fn blank(spec: JobSpec) -> Job {
             demand: 0,
         },
         wait_dirty: false,
+        told: false,
         start: None,
         deadline: None,
         attempts: 0,
@@ -431,6 +453,7 @@ fn reset(job: &mut Job, id: JobId, spec: JobSpec) {
         demand: 0,
     };
     job.wait_dirty = false;
+    job.told = false;
     job.start = None;
     job.deadline = None;
     job.attempts = 0;

@@ -131,7 +131,7 @@ pub(crate) fn probe(task: TaskRef, node: &NodeTemplate, view: &View<'_>) -> bool
     };
     let job = view.world.jobs.slot(task.job.slot);
     let request = &job.spec.request.groups[usize::from(job.tasks[place].group)].request;
-    let info = view.world.space.borrow().pools[node.pool.index()];
+    let info = view.world.cluster.pools[node.pool.index()].info;
     job.pools.contains(node.pool) && info.accepts(request) && node.free.fits(request, info.sharing)
 }
 

@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
 use crate::job::TaskRequest;
-use crate::live::NONE;
 
 /// Task requests, by first mention.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +50,10 @@ pub(crate) struct Demand {
     pub(crate) accepted: PoolSet,
     /// GPUs of one unit as they would be granted in its first accepted pool [milli].
     pub(crate) milli: u64,
+    /// Whether every pool would grant it the same: whole GPUs, or a single pool.
+    pub(crate) rigid: bool,
+    /// Whether it needs CPU or memory too.
+    pub(crate) bound_by_more: bool,
     /// Whether one unit would fit on the supply when empty, at its largest.
     pub(crate) can_ever: bool,
     /// First and last listed job.
@@ -71,24 +74,10 @@ impl DemandTable {
         self.index.get(key).copied()
     }
 
-    pub(crate) fn insert(
-        &mut self,
-        key: DemandKey,
-        accepted: PoolSet,
-        milli: u64,
-        can_ever: bool,
-    ) -> DemandId {
+    pub(crate) fn insert(&mut self, demand: Demand) -> DemandId {
         let id = DemandId(u32::try_from(self.list.len()).expect("fewer than 2^32 unit shapes"));
-        self.index.insert(key.clone(), id);
-        self.list.push(Demand {
-            key,
-            accepted,
-            milli,
-            can_ever,
-            head: NONE,
-            tail: NONE,
-            listed: 0,
-        });
+        self.index.insert(demand.key.clone(), id);
+        self.list.push(demand);
         id
     }
 

@@ -21,7 +21,7 @@ impl Placement<'_> {
     pub fn tasks(&self) -> impl Iterator<Item = (NodeId, Grant)> {
         self.tasks
             .iter()
-            .filter(|task| task.state == crate::TaskState::Running)
+            .filter(|task| task.works())
             .map(|task| (task.node, task.grant))
     }
 }

@@ -59,6 +59,12 @@ impl<'a> View<'a> {
         self.world.limit
     }
 
+    /// The scheduler it is for; the first for controllers, admission, autoscalers and observers.
+    #[must_use]
+    pub fn scheduler(&self) -> SchedulerId {
+        self.scheduler
+    }
+
     /// The pools that this scheduler places on.
     #[must_use]
     pub fn pools(&self) -> PoolSet {
@@ -172,10 +178,12 @@ impl<'a> View<'a> {
         self.world.cluster.nodes.len()
     }
 
-    /// Live holds, by id.
+    /// Live holds of every scheduler, by id.
     pub fn holds(&self) -> impl Iterator<Item = HoldView> + use<'a> {
         self.world.holds.iter().map(|(id, hold)| HoldView {
             id,
+            owner: hold.owner,
+            committed: hold.committed,
             who: hold.who,
             from: hold.from,
             until: hold.until,
@@ -471,6 +479,22 @@ impl<'a> TaskView<'a> {
         (task.state.holds() || task.state == TaskState::Suspended).then_some(task.node)
     }
 
+    /// Its place: node and GPUs. For a suspended task the one that it left and would come back to,
+    /// whether or not it is free.
+    #[must_use]
+    pub fn spot(&self) -> Option<Spot> {
+        let node = self.node()?;
+        let devices = Some(self.task().grant.devices);
+        Some(Spot { node, devices })
+    }
+
+    /// What it keeps while it is suspended.
+    #[must_use]
+    pub fn keeps(&self) -> Option<Keeps> {
+        let task = self.task();
+        (task.state == TaskState::Suspended).then_some(task.keeps)
+    }
+
     /// The GPUs it holds.
     #[must_use]
     pub fn grant(&self) -> Option<Grant> {
@@ -626,6 +650,10 @@ pub struct SetAside {
 pub struct HoldView {
     /// Its id.
     pub id: HoldId,
+    /// The scheduler that made it, the only one that may use or end it.
+    pub owner: SchedulerId,
+    /// Whether tasks may be placed within it.
+    pub committed: bool,
     /// For whom.
     pub who: HoldFor,
     /// From when it sets capacity aside.

@@ -189,8 +189,7 @@ adversary! {
     /// Names a task that no job has: invalid (`UnknownTask`).
     NamesUnknownTask, "names-unknown-task", |view, out| {
         for job in view.pending_jobs() {
-            let (group, index) = (job.groups().len() as u16 - 1, u32::MAX);
-            kill(TaskRef { job: job.id(), group, index, attempt: 0 }, out);
+            kill(TaskRef { job: job.id(), group: 0, index: u32::MAX, attempt: 0 }, out);
         }
     }
 }

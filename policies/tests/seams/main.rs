@@ -8,6 +8,7 @@ mod support;
 mod adversaries;
 mod alternate;
 mod bundles;
+mod chaos;
 mod dead_unnoticed;
 mod elastic;
 mod fork;

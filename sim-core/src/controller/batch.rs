@@ -1,11 +1,12 @@
 //! Batch jobs and arrays: create the tasks, finish when the work is done, recreate what was lost.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::{Controller, Interest, Lifecycle, LifecycleCommand};
-use crate::ids::JobRef;
-use crate::news::{JobNews, News, TaskChange};
+use crate::ids::{JobRef, TaskRef};
+use crate::job::Advance;
+use crate::news::{JobNews, News};
 use crate::platform::LimitMode;
 use crate::task::{Outcome, TaskState};
 use crate::time::{SimDuration, SimTime};
@@ -25,7 +26,8 @@ pub enum OnLoss {
 ///
 /// Creates all tasks at submission, finishes the job as the truth has it once its work is done,
 /// restores tasks lost to node failures, refusals and evictions that kill, and enforces the walltime
-/// limit exactly from the job's start unless the platform leaves that to others.
+/// limit exactly, from when everything the job needs is bound, unless the platform leaves that to
+/// others; a job that is bound anew has its whole limit before it, one that is resumed the rest.
 ///
 /// `gang_timeout`: a gang of which some tasks are bound and some not, for this long since the first
 /// was, has all its tasks ended and recreated. `None` waits for ever, as plain pods do.
@@ -36,7 +38,21 @@ pub struct Batch {
     gang_timeout: Option<SimDuration>,
     /// Retries wait base·2^(n−1), at most cap; `None` retries at once.
     backoff: Option<(SimDuration, SimDuration)>,
-    watched: BinaryHeap<Reverse<(SimTime, JobRef)>>,
+    /// Jobs of which something is bound.
+    bound: BTreeMap<JobRef, Bound>,
+    /// Ends of the time that incomplete gangs have; those that `bound` does not name are void.
+    timeouts: BinaryHeap<Reverse<(SimTime, JobRef)>>,
+}
+
+/// How much of a job is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    /// Not all it needs; its time is up then.
+    Partly(SimTime),
+    /// All it needs; its limit is reached then, if it has one.
+    Wholly(Option<SimTime>),
+    /// Some of it is suspended; so much of its limit is left.
+    Paused(SimDuration),
 }
 
 impl Batch {
@@ -48,7 +64,8 @@ impl Batch {
             on_loss: OnLoss::Restart,
             gang_timeout: None,
             backoff: None,
-            watched: BinaryHeap::new(),
+            bound: BTreeMap::new(),
+            timeouts: BinaryHeap::new(),
         }
     }
 
@@ -89,44 +106,86 @@ impl Batch {
         Some(now.saturating_add(delay))
     }
 
-    fn lost(&self, view: &View<'_>, change: &TaskChange, out: &mut Lifecycle) {
-        let Some(job) = view.job(change.task.job) else {
-            return;
-        };
-        let not_before = self.not_before(view.now(), change.task.attempt);
-        let alone = self.on_loss == OnLoss::Replace || job.advance() == crate::Advance::Each;
-        if alone {
-            out.recreate(change.task, not_before);
-        } else {
-            out.restart(change.task.job, not_before);
+    /// Makes good for lost tasks: each by itself, or the whole of its job, once.
+    fn lost(&mut self, view: &View<'_>, lost: &[TaskRef], out: &mut Lifecycle) {
+        let mut restarted = BTreeSet::new();
+        for &task in lost {
+            // By now the attempt may have been replaced.
+            let (Some(job), Some(_)) = (view.job(task.job), view.task(task)) else {
+                continue;
+            };
+            self.bound.remove(&task.job);
+            let not_before = self.not_before(view.now(), task.attempt);
+            if self.on_loss == OnLoss::Replace || job.advance() == Advance::Each {
+                out.recreate(task, not_before);
+            } else if restarted.insert(task.job) {
+                out.restart(task.job, not_before);
+            }
         }
     }
 
-    fn bound(&mut self, view: &View<'_>, job: JobRef, out: &mut Lifecycle) {
+    /// Looks at how much of a job is bound after a change.
+    fn look(&mut self, view: &View<'_>, job: JobRef, out: &mut Lifecycle) {
         let Some(found) = view.job(job) else { return };
-        if found.is_queued() {
-            if let (Some(timeout), 1) = (self.gang_timeout, found.tasks_bound()) {
-                self.watched
-                    .push(Reverse((view.now().saturating_add(timeout), job)));
+        let before = self.bound.get(&job).copied();
+        if found.tasks_in(TaskState::Suspended) > 0 {
+            // Suspended time does not count against the limit.
+            if let Some(Bound::Wholly(Some(at))) = before {
+                let left = at.since(view.now().min(at));
+                self.bound.insert(job, Bound::Paused(left));
             }
-            return;
+        } else if found.tasks_bound() == 0 {
+            self.bound.remove(&job);
+        } else if found.is_queued() {
+            let is_gang = found.advance() != Advance::Each;
+            match (before, self.gang_timeout) {
+                (Some(Bound::Partly(_)), _) => {}
+                (_, Some(timeout)) if is_gang => {
+                    let at = view.now().saturating_add(timeout);
+                    self.bound.insert(job, Bound::Partly(at));
+                    self.timeouts.push(Reverse((at, job)));
+                }
+                _ => drop(self.bound.remove(&job)),
+            }
+        } else if !matches!(before, Some(Bound::Wholly(_))) {
+            let limit = match before {
+                Some(Bound::Paused(left)) => Some(left),
+                _ => found.limit(),
+            };
+            let limit = limit.filter(|_| view.limit_mode() == LimitMode::Exact);
+            let end = limit.map(|limit| view.now().saturating_add(limit));
+            self.bound.insert(job, Bound::Wholly(end));
+            if let Some(at) = end {
+                out.push(LifecycleCommand::Deadline { job, at });
+            }
         }
-        if let (Some(limit), LimitMode::Exact) = (found.limit(), view.limit_mode()) {
-            let at = view.now().saturating_add(limit);
-            out.push(LifecycleCommand::Deadline { job, at });
+    }
+
+    /// A deadline passed: the job's, unless it was taken out since it was set.
+    fn deadline(&mut self, view: &View<'_>, job: JobRef, out: &mut Lifecycle) {
+        if let Some(Bound::Wholly(Some(at))) = self.bound.get(&job)
+            && *at <= view.now()
+        {
+            self.finish(job, Outcome::TimedOut, out);
         }
+    }
+
+    fn finish(&mut self, job: JobRef, outcome: Outcome, out: &mut Lifecycle) {
+        self.bound.remove(&job);
+        out.finish(job, outcome);
     }
 
     /// Restarts gangs whose time is up.
     fn expire(&mut self, view: &View<'_>, out: &mut Lifecycle) {
-        while let Some(Reverse((at, job))) = self.watched.peek().copied() {
-            if at > view.now() {
+        while let Some(Reverse((at, job))) = self.timeouts.peek().copied() {
+            let is_void = self.bound.get(&job) != Some(&Bound::Partly(at));
+            if !is_void && at > view.now() {
                 out.wake_at(at);
                 return;
             }
-            self.watched.pop();
-            let incomplete = |job: &crate::JobView<'_>| job.is_queued() && job.tasks_bound() > 0;
-            if view.job(job).is_some_and(|found| incomplete(&found)) {
+            self.timeouts.pop();
+            if !is_void {
+                self.bound.remove(&job);
                 out.restart(job, self.not_before(view.now(), 0));
             }
         }
@@ -155,17 +214,21 @@ impl Controller for Batch {
         for change in news.jobs {
             match change.what {
                 JobNews::Submitted => out.create(change.job),
-                JobNews::WorkDone(outcome) => out.finish(change.job, outcome),
-                JobNews::DeadlinePassed => out.finish(change.job, Outcome::TimedOut),
+                JobNews::WorkDone(outcome) => self.finish(change.job, outcome, out),
+                JobNews::DeadlinePassed => self.deadline(view, change.job, out),
+                JobNews::Ended(_) => drop(self.bound.remove(&change.job)),
                 _ => {}
             }
         }
+        let mut lost = Vec::new();
         for change in news.tasks {
             match change.now {
-                TaskState::Over => self.lost(view, change, out),
-                TaskState::Starting | TaskState::Running => self.bound(view, change.task.job, out),
-                _ => {}
+                TaskState::Over => lost.push(change.task),
+                _ => self.look(view, change.task.job, out),
             }
+        }
+        if !lost.is_empty() {
+            self.lost(view, &lost, out);
         }
         if self.gang_timeout.is_some() {
             self.expire(view, out);

@@ -135,7 +135,8 @@ impl Lifecycle {
 pub struct Interest {
     /// Tasks that end other than by their work being done.
     pub lost: bool,
-    /// Tasks that become bound, run, or wait again.
+    /// Tasks that become bound, run, or wait again. Of jobs with a walltime limit that is the
+    /// controller's to enforce it hears in any case.
     pub progress: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::live::Mode;
 use crate::reason::{REASONS, Reason};
 use crate::speed::Slices;
 use crate::time::{SimDuration, SimTime};
-use crate::units::PPM;
+use crate::units::{MILLI_PER_GPU, PPM};
 use crate::world::cluster::Pool;
 
 /// A level and its integral over time.
@@ -67,8 +67,8 @@ pub(crate) struct PoolBook {
     pub(crate) buckets: [Gauge; BUCKETS],
     /// `idle.held` per reason: by holds and by decisions.
     pub(crate) held: [Gauge; REASONS],
-    /// Whether any level of `held` is above zero.
-    any_held: bool,
+    /// Bit `i`: the level of `held[i]` is above zero.
+    held_mask: u32,
     /// Sum of `reserved`.
     reserved_sum: u64,
     /// `idle.held` per reason, by reserved tasks.
@@ -83,11 +83,21 @@ pub(crate) struct PoolBook {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Charge {
     pub(crate) held: [u64; REASONS],
-    /// Sum of `held`.
-    pub(crate) held_sum: u64,
+    /// Bit `i`: `held[i]` is above zero.
+    pub(crate) held_mask: u32,
     pub(crate) stranded: u64,
     pub(crate) fragmented: u64,
     pub(crate) insufficient: u64,
+}
+
+/// The bits that are set, ascending.
+pub(crate) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = mask.trailing_zeros() as usize;
+        let found = mask != 0;
+        mask &= mask.wrapping_sub(1);
+        found.then_some(bit)
+    })
 }
 
 /// What a task's GPUs do: what to book them under.
@@ -121,7 +131,7 @@ impl Ledger {
         let book = PoolBook {
             buckets: [Gauge::default(); BUCKETS],
             held: [Gauge::default(); REASONS],
-            any_held: false,
+            held_mask: 0,
             reserved_sum: 0,
             reserved: [0; REASONS],
             nodes: Gauge::default(),
@@ -212,14 +222,15 @@ impl Ledger {
         let ppm = |milli: u64| milli * u64::from(PPM);
         let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
         // Seventeen reasons, nearly always none of them: look only where something is held.
-        if totals.held_sum > 0 || charge.held_sum > 0 || book.reserved_sum > 0 || book.any_held {
-            book.any_held = false;
-            for at in 0..REASONS {
-                let held = totals.held[at] + charge.held[at] + book.reserved[at];
-                book.held[at].set(ppm(held), now);
-                book.any_held |= held > 0;
-            }
-            charged += charge.held_sum;
+        let mut look = charge.held_mask | book.held_mask;
+        if totals.held_sum > 0 || book.reserved_sum > 0 {
+            look = (1 << REASONS) - 1;
+        }
+        for at in bits(look) {
+            let held = totals.held[at] + charge.held[at] + book.reserved[at];
+            book.held[at].set(ppm(held), now);
+            book.held_mask = book.held_mask & !(1 << at) | u32::from(held > 0) << at;
+            charged += charge.held[at];
         }
         let free = totals
             .free
@@ -247,6 +258,16 @@ impl Ledger {
             .div_ceil(granularity)
             * granularity;
         self.pools[pool.index()].billed_extra += billed - used;
+    }
+
+    /// Whether, in every pool, all levels together are what is paid for now: finds an imbalance in
+    /// the instant in which it begins. O(pools × levels).
+    pub(crate) fn is_level(&self, gpus: impl Iterator<Item = u8>) -> bool {
+        self.pools.iter().zip(gpus).all(|(book, gpus)| {
+            let milli = u64::from(gpus) * u64::from(MILLI_PER_GPU * PPM);
+            let gauges = book.buckets.iter().chain(&book.held);
+            gauges.map(|gauge| gauge.level).sum::<u64>() == book.nodes.level * milli
+        })
     }
 
     /// Brings every sum forward to the end of the run.

@@ -38,23 +38,22 @@ pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
     if !entry.can_ever {
         return Status::Never;
     }
-    let (accepted, milli) = (entry.accepted, entry.milli);
-    if fits(world, demand, false) {
-        return Status::Startable;
-    }
-    let entry = world.demands.get(demand);
-    let bound_by_more = entry.key.needs.iter().any(|(shape, _)| {
-        let request = world.shapes.request(*shape);
-        request.cpu.0 > 0 || request.memory.0 > 0
-    });
-    if bound_by_more && fits(world, demand, true) {
-        return Status::Stranded;
-    }
+    let (accepted, milli, rigid) = (entry.accepted, entry.milli, entry.rigid);
+    let bound_by_more = entry.bound_by_more;
+    let pools = &world.cluster.pools;
     let free: u64 = accepted
         .iter()
-        .map(|pool| world.cluster.pools[pool.index()].totals.free)
+        .map(|pool| pools[pool.index()].totals.free)
         .sum();
-    if milli <= free {
+    if rigid && milli > free {
+        // What fits is free: no need to look where.
+        return Status::Insufficient;
+    }
+    if fits(world, demand, false) {
+        Status::Startable
+    } else if bound_by_more && fits(world, demand, true) {
+        Status::Stranded
+    } else if milli <= free {
         Status::Fragmented
     } else {
         Status::Insufficient

@@ -8,7 +8,7 @@
 
 use smallvec::SmallVec;
 
-use super::book::Charge;
+use super::book::{Charge, bits};
 use crate::decision::Keeps;
 use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, QueueId};
@@ -342,7 +342,6 @@ impl Waits {
             Source::Queue(queue) => {
                 let shape = state.and_then(|state| state.said);
                 shape
-                    .filter(|why| *why != Reason::DoesNotFit)
                     .or_else(|| self.queues.get(queue.index()).and_then(|queue| queue.said))
                     .unwrap_or(Reason::DoesNotFit)
             }
@@ -390,8 +389,10 @@ impl Waits {
         let by = &mut self.sets[set as usize].by;
         let sum = match column {
             Column::Startable(why) => {
-                by.held_sum = by.held_sum - before + after;
-                &mut by.held[why.index()]
+                let at = why.index();
+                let sum = by.held[at] - before + after;
+                by.held_mask = by.held_mask & !(1 << at) | u32::from(sum > 0) << at;
+                &mut by.held[at]
             }
             Column::Stranded => &mut by.stranded,
             Column::Fragmented => &mut by.fragmented,
@@ -417,17 +418,15 @@ impl Waits {
             *demand -= taken;
             taken
         };
-        for set in sets().filter(|set| set.by.held_sum > 0) {
+        for set in sets().filter(|set| set.by.held_mask != 0) {
             let mut demand = set.by.held;
             for pool in set.pools.iter() {
                 let place = pool.index();
                 let charge = &mut charges[place];
-                for (held, demand) in charge.held.iter_mut().zip(&mut demand) {
-                    if *demand > 0 {
-                        let taken = take(&mut free[place], demand);
-                        *held += taken;
-                        charge.held_sum += taken;
-                    }
+                for at in bits(set.by.held_mask) {
+                    let taken = take(&mut free[place], &mut demand[at]);
+                    charge.held[at] += taken;
+                    charge.held_mask |= u32::from(taken > 0) << at;
                 }
             }
         }

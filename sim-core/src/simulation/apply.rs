@@ -10,7 +10,7 @@ use super::tasks::Seat;
 use crate::decision::{
     Claim, Commit, Decision, Decisions, HoldSpec, Keeps, Promise, Save, Scope, Spot, TaskSet, Then,
 };
-use crate::device::{Grant, Refusal};
+use crate::device::Refusal;
 use crate::engine::Phase;
 use crate::error::{DecisionError, RunError};
 use crate::ids::{HoldId, JobRef, NodeId, SchedulerId};
@@ -26,22 +26,22 @@ use crate::world::holds::Hold;
 type Places = SmallVec<[usize; 8]>;
 
 impl Simulation {
-    pub(super) fn apply_decisions(&mut self, id: SchedulerId) -> Result<(), RunError> {
-        let decisions = std::mem::take(&mut self.scratch.decisions);
-        let mut result = Ok(());
+    pub(super) fn apply_decisions(
+        &mut self,
+        id: SchedulerId,
+        decisions: &Decisions,
+    ) -> Result<(), RunError> {
         for decision in decisions.list() {
-            if let Err(cause) = self.apply_decision(id, *decision, &decisions) {
-                result = Err(RunError::InvalidDecision {
+            self.apply_decision(id, *decision, decisions).map_err(|cause| {
+                RunError::InvalidDecision {
                     time: self.world.now,
                     policy: Component::Scheduler(id).name(&self.platform),
                     decision: Box::new(*decision),
                     cause,
-                });
-                break;
-            }
+                }
+            })?;
         }
-        self.scratch.decisions = decisions;
-        result
+        Ok(())
     }
 
     fn apply_decision(
@@ -268,38 +268,33 @@ impl Simulation {
         }
         // Take everything first, so that later tasks see what earlier ones took; give all back if
         // one does not fit. Only then does anything happen.
-        let mut taken: SmallVec<[(usize, Grant); 8]> = SmallVec::new();
-        let mut refused = None;
-        for (place, spot) in places.iter().zip(spots) {
+        let mut busy: SmallVec<[NodeId; 4]> = SmallVec::new();
+        for (taken, (place, spot)) in places.iter().zip(spots).enumerate() {
             match self.choose(slot, *place, *spot, within) {
                 Ok(grant) => {
-                    self.world.occupy(slot, *place, spot.node, grant, within);
-                    taken.push((*place, grant));
+                    let node = spot.node;
+                    let seat = Seat {
+                        node,
+                        grant,
+                        within,
+                    };
+                    if self.take_seat(slot, *place, seat) {
+                        busy.push(node);
+                    }
                 }
                 Err(why) => {
-                    refused = Some((*place, why));
-                    break;
+                    for place in places[..taken].iter().rev() {
+                        self.world.vacate(slot, *place);
+                    }
+                    return Err((*place, why));
                 }
             }
         }
-        for (place, _) in taken.iter().rev() {
-            self.world.vacate(slot, *place);
+        for node in busy {
+            self.inboxes.node_use(node);
         }
-        if let Some(refused) = refused {
-            return Err(refused);
-        }
-        for ((place, grant), spot) in taken.into_iter().zip(spots) {
-            self.seat(
-                slot,
-                place,
-                Seat {
-                    node: spot.node,
-                    grant,
-                    within,
-                },
-                commit,
-                by,
-            );
+        for place in places {
+            self.sit(slot, *place, commit, by);
         }
         Ok(())
     }
@@ -329,7 +324,7 @@ impl Simulation {
         for place in &places {
             let job = self.world.jobs.slot(slot);
             let unit = job.unit_of(*place);
-            let state = job.tasks[*place].state;
+            let (state, has_progress) = (job.tasks[*place].state, job.tasks[*place].has_progress());
             if state == Running && last_unit != Some(unit) {
                 last_unit = Some(unit);
                 if !suspends {
@@ -337,7 +332,7 @@ impl Simulation {
                     self.world.jobs.slot_mut(slot).preemptions += 1;
                 }
             }
-            if state.has_progress() {
+            if has_progress {
                 self.stop_unit(slot, unit, unsaved);
             }
         }
@@ -382,14 +377,19 @@ impl Simulation {
 
     fn resume(&mut self, id: SchedulerId, tasks: TaskSet) -> Result<(), DecisionError> {
         let slot = tasks.job().slot;
+        if self.world.jobs.slot(slot).withheld.is_some() {
+            return Err(DecisionError::NotAdmitted);
+        }
         let by = Component::Scheduler(id);
         for place in self.select(tasks, |state| state == TaskState::Suspended)? {
             let fits = self.world.retake(slot, place);
             fits.map_err(DecisionError::DoesNotFit)?;
             let job = self.world.jobs.slot(slot);
-            let startup = match job.tasks[place].keeps {
-                Keeps::Nothing => job.spec.profile.startup,
-                _ => SimDuration::ZERO,
+            let task = &job.tasks[place];
+            let startup = if task.keeps == Keeps::Nothing || !task.started {
+                job.spec.profile.startup
+            } else {
+                SimDuration::ZERO
             };
             self.start_up(slot, place, startup, by);
         }
@@ -482,6 +482,7 @@ impl Simulation {
                 let entry = self.world.jobs.slot_mut(job.slot);
                 if entry.own != Some(why) {
                     entry.own = Some(why);
+                    entry.told |= unschedulable;
                     self.mark_wait(job.slot);
                     if unschedulable {
                         self.tell_unschedulable(job);
@@ -492,8 +493,8 @@ impl Simulation {
                 if demand.index() >= self.world.demands.list.len() {
                     return Err(DecisionError::UnknownJob);
                 }
-                let new = self.waits.say_shape(&self.world, demand, why);
-                if new && unschedulable {
+                self.waits.say_shape(&self.world, demand, why);
+                if unschedulable && self.platform.autoscaler.is_some() {
                     self.tell_shape_unschedulable(demand);
                 }
             }
@@ -502,13 +503,18 @@ impl Simulation {
         Ok(())
     }
 
-    /// Tells the autoscaler of every job listed under a unit shape.
+    /// Tells the autoscaler of every job listed under a unit shape that it was not told of yet.
     fn tell_shape_unschedulable(&mut self, demand: crate::DemandId) {
         let mut slot = self.world.demands.get(demand).head;
         while slot != crate::live::NONE {
-            let job = self.world.jobs.slot(slot);
+            let job = self.world.jobs.slot_mut(slot);
             let next = job.links[1].next;
-            self.tell_unschedulable(JobRef { slot, id: job.id });
+            // A reason of its own wins over its shape's.
+            if !job.told && job.own.is_none() {
+                job.told = true;
+                let id = job.id;
+                self.tell_unschedulable(JobRef { slot, id });
+            }
             slot = next;
         }
     }

@@ -81,6 +81,12 @@ impl Simulation {
         if self.ledger.on {
             self.waits.probe(&mut self.world);
             self.settle_idle();
+            debug_assert!(
+                self.ledger
+                    .is_level(self.supply.pools.iter().map(|pool| pool.model.gpus)),
+                "the ledger is out of balance from {} on",
+                self.world.now
+            );
         }
         self.close_records();
     }
@@ -91,6 +97,7 @@ impl Simulation {
         if !job.is_queued() {
             // What was said of its waiting is over with it.
             job.own = None;
+            job.told = false;
             // The common case: it came and was placed within one instant.
             if job.wait.lane.is_none() {
                 return;

@@ -89,8 +89,9 @@ impl Simulation {
                     .ok_or(DecisionError::UnknownTask)?;
                 let slot = task.job.slot;
                 let unit = self.world.jobs.slot(slot).unit_of(place);
-                let state = self.world.jobs.slot(slot).tasks[place].state;
-                if state.has_progress() {
+                let entry = &self.world.jobs.slot(slot).tasks[place];
+                let (state, has_progress) = (entry.state, entry.has_progress());
+                if has_progress {
                     self.stop_unit(slot, unit, Unsaved::Lost);
                 }
                 if state != TaskState::Over {

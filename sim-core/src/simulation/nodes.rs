@@ -67,15 +67,17 @@ impl Simulation {
             let unit = job.unit_of(place);
             let entry = &mut job.tasks[place];
             entry.dead = true;
-            let state = entry.state;
-            if state == TaskState::Starting
+            let has_progress = entry.has_progress();
+            if entry.state == TaskState::Starting
                 && let Some(timer) = entry.timer.take()
             {
                 self.queue.cancel(timer);
             }
-            if state.has_progress() {
+            if has_progress {
                 self.stop_unit(slot, unit, Unsaved::Lost);
             }
+            // What it holds is the node's to book, whatever it did there.
+            self.mark_unit(slot, unit);
         }
         let pool = self.world.cluster.node(node).pool;
         let delay = self.settings[pool.index()].detection_delay;

@@ -163,10 +163,7 @@ impl Simulation {
         }
         let range = job.tasks_of(unit);
         let tasks = &job.tasks[range.clone()];
-        let alive = tasks
-            .iter()
-            .filter(|t| t.state == TaskState::Running && !t.dead)
-            .count();
+        let alive = tasks.iter().filter(|task| task.works()).count();
         let needed = match job.spec.request.advance {
             Advance::Between { min, .. } => min as usize,
             _ => tasks.len(),
@@ -190,10 +187,7 @@ impl Simulation {
         let now = self.world.now;
         let job = self.world.jobs.slot(slot);
         let tasks = &job.tasks[job.tasks_of(unit)];
-        let running = tasks
-            .iter()
-            .filter(|task| task.state == TaskState::Running)
-            .count();
+        let running = tasks.iter().filter(|task| task.works()).count();
         let nominal = match job.spec.request.advance {
             Advance::Between { .. } => job.spec.request.groups[0].count as usize,
             _ => tasks.len(),
@@ -210,7 +204,7 @@ impl Simulation {
             .speed
             .speed(&job.spec.profile, &on, &Neighbours::default(), done);
         let mut weights = smallvec::SmallVec::new();
-        for task in tasks.iter().filter(|task| task.state == TaskState::Running) {
+        for task in tasks.iter().filter(|task| task.works()) {
             let milli = job.spec.request.groups[usize::from(task.group)]
                 .request
                 .gpus

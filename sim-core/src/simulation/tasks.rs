@@ -110,6 +110,15 @@ impl Simulation {
         commit: Commit,
         by: Component,
     ) {
+        if self.take_seat(slot, task, seat) {
+            self.inboxes.node_use(seat.node);
+        }
+        self.sit(slot, task, commit, by);
+    }
+
+    /// Takes a place for a task and nothing more: [`sit`](Self::sit) follows, or the place is given
+    /// back. Returns whether the node was idle.
+    pub(super) fn take_seat(&mut self, slot: u32, task: usize, seat: Seat) -> bool {
         let Seat {
             node,
             grant,
@@ -117,9 +126,11 @@ impl Simulation {
         } = seat;
         let was_idle = self.world.cluster.node(node).tasks.is_empty();
         self.world.occupy(slot, task, node, grant, within);
-        if was_idle {
-            self.inboxes.node_use(node);
-        }
+        was_idle
+    }
+
+    /// A task that has its place: promised, binding or bound.
+    pub(super) fn sit(&mut self, slot: u32, task: usize, commit: Commit, by: Component) {
         match commit {
             Commit::Bind { after } if after.is_zero() => self.bind(slot, task, by),
             Commit::Bind { after } => {

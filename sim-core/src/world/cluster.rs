@@ -112,6 +112,8 @@ pub(crate) struct PoolTotals {
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     pub(crate) name: String,
+    /// What plans know of it, too.
+    pub(crate) info: PoolInfo,
     pub(crate) first: NodeId,
     pub(crate) max_nodes: u32,
     /// A node of the pool with nothing on it.
@@ -147,6 +149,7 @@ impl Cluster {
             };
             pools.push(Pool {
                 name: spec.name.clone(),
+                info: *info,
                 first: NodeId(info.first),
                 max_nodes: spec.max_nodes(),
                 full,

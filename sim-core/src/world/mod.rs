@@ -19,7 +19,7 @@ use crate::live::JobTable;
 use crate::names::Names;
 use crate::platform::{LimitMode, PoolSettings};
 use crate::rng::Seed;
-use crate::shape::{DemandKey, DemandTable, Needs, ShapeTable};
+use crate::shape::{Demand, DemandKey, DemandTable, Needs, ShapeTable};
 use crate::space::{PoolInfo, Space, slots_on};
 use crate::supply::{Supply, SupplyError};
 use crate::task::TaskState;
@@ -245,6 +245,11 @@ impl World {
     /// If the life cycle does not allow it.
     pub(crate) fn set_state(&mut self, slot: u32, task: usize, next: TaskState) {
         let job = self.jobs.slot_mut(slot);
+        match next {
+            TaskState::Running => job.tasks[task].started = true,
+            TaskState::Starting | TaskState::Pending => job.tasks[task].started = false,
+            _ => {}
+        }
         let now = &mut job.tasks[task].state;
         assert!(
             now.may_become(next),
@@ -325,8 +330,26 @@ impl World {
             let gpus: GpuRequest = self.shapes.request(*shape).gpus;
             milli += u64::from(sharing.granted(gpus)) * u64::from(*count);
         }
+        let requests = || {
+            key.needs
+                .iter()
+                .map(|(shape, _)| self.shapes.request(*shape))
+        };
+        let rigid = accepted.len() == 1
+            || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_)));
+        let bound_by_more = requests().any(|r| r.cpu.0 > 0 || r.memory.0 > 0);
         let can_ever = self.fits_when_empty(&key);
-        self.demands.insert(key, accepted, milli, can_ever)
+        self.demands.insert(Demand {
+            key,
+            accepted,
+            milli,
+            rigid,
+            bound_by_more,
+            can_ever,
+            head: crate::live::NONE,
+            tail: crate::live::NONE,
+            listed: 0,
+        })
     }
 
     /// Whether one unit fits on the supply at its largest, with nothing running.

@@ -7,6 +7,7 @@ use crate::ids::{HoldId, NodeId};
 use crate::job::TaskRequest;
 use crate::task::TaskState;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// The grant that the count-only rule would give on a node, if the GPUs fit.
 pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> Option<Grant> {
@@ -46,7 +47,7 @@ impl World {
             .nodes
             .get(spot.node.index())
             .ok_or(Refusal::NodeClosed)?;
-        let info = self.space.borrow().pools[node.pool.index()];
+        let info = self.cluster.pools[node.pool.index()].info;
         if !node.is_open() || !self.jobs.slot(slot).pools.contains(node.pool) {
             return Err(Refusal::NodeClosed);
         }
@@ -91,7 +92,7 @@ impl World {
         let request = self.request_of(slot, task);
         let now = self.now;
         if let Some(hold) = within {
-            self.draw(hold, node, grant, &request);
+            self.draw(hold, node, grant, request.cpu, request.memory);
         }
         let job = self.jobs.slot_mut(slot);
         if !job.nodes_used.contains(&node) && job.nodes_used.len() < 64 {
@@ -142,8 +143,8 @@ impl World {
             self.note_held(slot, pool, grant, since);
             self.jobs.slot_mut(slot).tasks[task].grant.milli_each = 0;
         }
-        if let (Some(hold), true) = (within, gpus) {
-            self.undraw(hold, node, freed, &request);
+        if let Some(hold) = within {
+            self.undraw(hold, node, freed, MilliCores(cpu), Bytes(bytes));
         }
         self.touch_free(node);
     }
@@ -169,12 +170,7 @@ impl World {
         let mut free = self.cluster.node(node).free;
         // What it gave up within a hold is the hold's, and is lent again.
         if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
-            for device in devices.iter() {
-                free.left[device] += backed.left[device];
-                free.idle |= u16::from(free.left[device] == 1_000) << device;
-            }
-            free.cpu += backed.cpu;
-            free.memory += backed.memory;
+            free.add(&backed);
         }
         let fits =
             free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
@@ -186,7 +182,7 @@ impl World {
             milli_each,
         };
         if let Some(hold) = within {
-            self.draw(hold, node, grant, &request);
+            self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }
         let state = &mut self.cluster.nodes[node.index()];
         state.free.take(grant, request.cpu.0, memory);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Bytes, Claim, Commit, Controller,
-    ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor, HoldId,
-    HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
+    Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Batch, Bytes, Claim, Commit,
+    Controller, ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor,
+    HoldId, HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
     ListedFaults, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet,
     PoolSpec, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest,
@@ -727,4 +727,316 @@ fn a_gang_within_a_hold_draws_from_it() {
         ledger_line(&report),
         "idle.no_demand=20 idle.held=60 allocated.useful=40"
     );
+}
+
+/// The batch controller enforces the walltime limit exactly, counted from when the job is bound, with
+/// or without a gang timeout, and anew for a job that was requeued.
+#[test]
+fn walltime_limits_are_exact() {
+    let limited = job(1, 100).startup(secs(5)).limit(secs(20));
+    let requeue: Step = |view, out| {
+        let not_before = Some(at(20));
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Requeue { not_before },
+        );
+    };
+    let ends = |controller: Batch, steps: &[(u64, Step)]| {
+        let platform = Platform::from(Script::new(steps)).batch(controller);
+        let (report, log) = run(nodes(1, 1), vec![limited.clone()], platform, 60);
+        assert_eq!(report.summary.count(Outcome::TimedOut), 1);
+        log.records[0].end
+    };
+    assert_eq!(ends(Batch::new(), &[]), at(20));
+    assert_eq!(ends(Batch::new().gang_timeout(secs(600)), &[]), at(20));
+    assert_eq!(ends(Batch::new(), &[(10, requeue)]), at(40));
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let pause: [(u64, Step); 2] = [(10, suspend), (25, resume)];
+    assert_eq!(ends(Batch::new(), &pause), at(35), "suspended time apart");
+    assert_eq!(
+        ends(Batch::new().gang_timeout(secs(600)), &[(10, requeue)]),
+        at(40)
+    );
+}
+
+/// A gang of which several tasks were bound at once, but not all, is incomplete from then on; one that
+/// was complete in between is given its time anew.
+#[test]
+fn gang_timeouts_count_from_the_first_bound_task() {
+    /// Places the pending tasks with these indices, one per node.
+    fn place(view: &View<'_>, indices: std::ops::Range<u32>, out: &mut Decisions) {
+        for task in live(view, 0).tasks() {
+            if indices.contains(&task.id().index) {
+                out.place(task.id(), [Spot::from(NodeId(task.id().index))]);
+            }
+        }
+    }
+    let platform = |steps: &[(u64, Step)]| {
+        Platform::from(Script::idle(steps)).batch(Batch::new().gang_timeout(secs(30)))
+    };
+    let attempts = |steps: &[(u64, Step)], horizon: u64| {
+        let jobs = vec![job(1, 1_000).tasks(3)];
+        run(nodes(3, 1), jobs, platform(steps), horizon).1.records[0].attempts
+    };
+    let two: Step = |view, out| place(view, 0..2, out);
+    let third: Step = |view, out| place(view, 2..3, out);
+    let lose_third: Step = |view, out| {
+        let task = live(view, 0).tasks().last().unwrap().id();
+        out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
+    };
+    assert_eq!(attempts(&[(1, two)], 30), 1, "not before its time");
+    assert_eq!(
+        attempts(&[(1, two)], 31),
+        2,
+        "two bound at once are no whole gang"
+    );
+    let regained: [(u64, Step); 3] = [(1, two), (10, third), (20, lose_third)];
+    assert_eq!(
+        attempts(&regained, 49),
+        2,
+        "one eviction; incomplete since 20, not since 1"
+    );
+    assert_eq!(attempts(&regained, 50), 3);
+}
+
+/// A task that was suspended before it ran has its startup still before it.
+#[test]
+fn resuming_a_task_that_never_ran() {
+    let suspend: Step = |view, out| {
+        let keeps = Keeps::Memory;
+        out.evict(
+            live(view, 0).id(),
+            secs(0),
+            Save::No,
+            Then::Suspend { keeps },
+        );
+    };
+    let resume: Step = |view, out| out.resume(live(view, 0).id());
+    let policy = Script::new(&[(4, suspend), (10, resume), (17, suspend), (20, resume)]);
+    let (report, log) = run(nodes(1, 1), vec![job(1, 10).startup(secs(5))], policy, 40);
+    // Starts 0-4, again 10-15, runs 15-17 and, since it keeps its memory, 20-28.
+    assert_eq!(log.records[0].end, at(28));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=12 idle.held=9 allocated.startup=9 allocated.useful=10"
+    );
+}
+
+/// The autoscaler hears of every job that waits for a shape its scheduler called unschedulable, also
+/// of those that come after the scheduler first said so.
+#[test]
+fn the_autoscaler_hears_of_later_jobs_of_a_shape() {
+    #[derive(Clone, Debug)]
+    struct ByShape;
+    impl Policy for ByShape {
+        fn name(&self) -> &str {
+            "by-shape"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            for shape in view.pending_shapes() {
+                out.waiting_shape(shape.id(), Reason::DoesNotFit);
+            }
+        }
+    }
+    /// Rents one node per job it hears of, and returns what is idle.
+    #[derive(Clone, Debug)]
+    struct OnePerJob;
+    impl Autoscaler for OnePerJob {
+        fn name(&self) -> &str {
+            "one-per-job"
+        }
+        fn scale(&mut self, view: &View<'_>, news: &News<'_>, _: &dyn WouldFit, out: &mut Scaling) {
+            let told = |change: &&windtunnel_core::JobChange| change.what == JobNews::Unschedulable;
+            let jobs = news.jobs.iter().filter(told).count();
+            out.grow(PoolId(0), u32::try_from(jobs).unwrap());
+            view.nodes()
+                .filter(|node| node.is_idle())
+                .for_each(|node| out.shrink(node.id()));
+        }
+    }
+    let elastic = Elastic {
+        min: 0,
+        max: 9,
+        request_delay: secs(0),
+        boot_delay: secs(5),
+    };
+    let pool = PoolSpec::rented("cloud", NodeModel::gpus_only("h100", 1), elastic);
+    let mut late = job(1, 10);
+    late.submit = at(2);
+    let mut later = job(1, 10);
+    later.submit = at(100);
+    let platform = Platform::from(ByShape).autoscaler(OnePerJob);
+    let (_, log) = run(
+        Supply::new(vec![pool]),
+        vec![job(1, 10), late, later],
+        platform,
+        200,
+    );
+    let starts: Vec<_> = log
+        .records
+        .iter()
+        .map(|record| record.start.unwrap())
+        .collect();
+    assert_eq!(starts, [at(5), at(7), at(105)]);
+}
+
+/// How the GPUs of a node may be shared can be asked while a plan is alive.
+#[test]
+fn sharing_can_be_asked_during_a_plan() {
+    let mut world = World::new(&nodes(1, 1)).unwrap();
+    let view = world.view();
+    let plan = view.plan();
+    assert_eq!(view.node(NodeId(0)).sharing(), plan.sharing(NodeId(0)));
+}
+
+/// A gang that loses several tasks at once is restarted once: one new attempt, one backoff.
+#[test]
+fn a_gang_that_loses_two_tasks_restarts_once() {
+    let kill: Step = |view, out| out.evict(live(view, 0).id(), secs(0), Save::No, Then::Kill);
+    let controller = Batch::new().backoff(secs(10), secs(1_000));
+    let platform = Platform::from(Script::new(&[(5, kill)])).batch(controller);
+    let (report, log) = run(nodes(2, 1), vec![job(1, 10).tasks(2)], platform, 25);
+    assert_eq!((log.records[0].attempts, log.records[0].end), (2, at(25)));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.held=20 allocated.lost=10 allocated.useful=20"
+    );
+}
+
+/// What is bound to a node that dies before it runs is booked under `down` with it.
+#[test]
+fn a_start_on_a_dying_node_is_down() {
+    let fault = Fault {
+        at: at(5),
+        repair: secs(100),
+    };
+    let supply = nodes(1, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let platform = Platform::from(FirstFit).detection_delay(secs(50));
+    let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);
+    assert_eq!(ledger_line(&report), "down=15 allocated.startup=5");
+}
+
+/// Whether a suspended task can come back can be asked first: its place may have been given away.
+#[test]
+fn a_plan_knows_whether_a_task_can_resume() {
+    #[derive(Clone, Debug, Default)]
+    struct Careful {
+        resumed: bool,
+    }
+    impl Policy for Careful {
+        fn name(&self) -> &str {
+            "careful"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            let Some(first) = view.job(JobRef {
+                slot: 0,
+                id: JobId(0),
+            }) else {
+                return;
+            };
+            let task = first.tasks().next().unwrap();
+            if view.now() == at(3) {
+                let keeps = Keeps::Memory;
+                out.evict(task.id(), secs(0), Save::No, Then::Suspend { keeps });
+            } else if view.now() > at(4) && view.plan().resume(task) {
+                self.resumed = true;
+                out.resume(task.id());
+            }
+            FirstFit.decide(view, news, out);
+            if view.now() < at(3) {
+                out.wake_at(at(3));
+            }
+        }
+    }
+    let mut second = job(1, 10);
+    second.submit = at(4);
+    let (_, log) = run(
+        nodes(1, 1),
+        vec![job(1, 10), second],
+        Careful::default(),
+        30,
+    );
+    // The second job has the GPU 4-14; the first one, with 7 s to go, comes back then.
+    assert_eq!((log.records[0].end, log.records[1].end), (at(14), at(21)));
+}
+
+/// A plan made on a run from outside sees what is free now, with or without a ledger.
+#[test]
+fn a_view_from_outside_is_up_to_date() {
+    for options in [
+        RunOptions::default(),
+        RunOptions::default().without_ledger(),
+    ] {
+        let jobs = JobList::new(vec![job(1, 10), job(1, 10).kind(ControllerId(1))]);
+        let mut simulation = Simulation::new(nodes(1, 2), jobs, FirstFit, options).unwrap();
+        simulation.step().unwrap();
+        let view = simulation.view();
+        assert_eq!(view.plan().free(NodeId(0)).whole(), 0);
+        assert_eq!(view.node(NodeId(0)).free().whole(), 0);
+    }
+}
+
+/// Admission's moods are news to the scheduler, and a job that is held back can't be resumed.
+#[test]
+fn what_is_withheld_can_not_be_resumed() {
+    /// Admits at 0 and holds back, without revoking, at 5.
+    #[derive(Clone, Debug)]
+    struct Hesitates;
+    impl Admission for Hesitates {
+        fn name(&self) -> &str {
+            "hesitates"
+        }
+        fn admit(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Admissions) {
+            let job = JobRef {
+                slot: 0,
+                id: JobId(0),
+            };
+            if view.now() == at(0) {
+                out.admit(job);
+                out.push(AdmissionCommand::WakeAt(at(5)));
+            } else if view.now() == at(5) {
+                out.withhold(job, Reason::Quota);
+            }
+        }
+    }
+    /// Suspends at 3 and resumes as soon as it hears of quota again.
+    #[derive(Clone, Debug)]
+    struct Eager;
+    impl Policy for Eager {
+        fn name(&self) -> &str {
+            "eager"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            if view.now() == at(0) {
+                out.wake_at(at(3));
+            } else if news.quota {
+                out.resume(live(view, 0).id());
+            } else {
+                let keeps = Keeps::Memory;
+                out.evict(
+                    live(view, 0).id(),
+                    secs(0),
+                    Save::No,
+                    Then::Suspend { keeps },
+                );
+            }
+        }
+    }
+    let platform = Platform::from(Eager).admission(Hesitates);
+    let jobs = JobList::new(vec![job(1, 10)]);
+    let simulation = Simulation::new(nodes(1, 1), jobs, platform, RunOptions::default()).unwrap();
+    assert_eq!(cause(simulation), DecisionError::NotAdmitted);
 }

@@ -124,8 +124,8 @@ pub(crate) enum Said {
     Own(JobRef, Reason),
     Shape(DemandId, Reason),
     Queue(QueueId, Reason),
-    /// Tasks were taken out: (group, index) of each.
-    Stopped(JobRef, Vec<(u16, u32)>, Stop),
+    /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
+    Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
     /// So many tasks were to be placed at once, for sure or not.
     Placed(JobRef, usize, Claim),
 }
@@ -876,8 +876,11 @@ impl Chaos {
         } else {
             call.blind = true;
         }
-        let places = tasks.iter().map(|task| place_of(task.id())).collect();
-        call.log.push(Said::Stopped(job.id(), places, stop));
+        let works = |task: &&TaskView<'_>| matches!(task.state(), Running | Suspended);
+        let working = tasks.iter().filter(works);
+        let places = working.map(|task| place_of(task.id())).collect();
+        let keeps = matches!(then, Then::Suspend { keeps } if keeps != Keeps::Nothing);
+        call.log.push(Said::Stopped(job.id(), places, stop, keeps));
         call.out.evict(set, grace, save, then);
         Some(job.id())
     }
@@ -950,7 +953,8 @@ impl Chaos {
             }
         }
         let places = holding.iter().map(|task| place_of(task.id())).collect();
-        call.log.push(Said::Stopped(job.id(), places, Stop::Saved));
+        call.log
+            .push(Said::Stopped(job.id(), places, Stop::Saved, false));
         self.fresh.1.insert(job.id());
         call.out.replace(job.id(), spots);
         Some(job.id())

@@ -109,7 +109,10 @@ struct Job {
     /// Larger than the supply.
     never: bool,
     units: Vec<Unit>,
-    nodes: BTreeMap<(u16, u32), NodeId>,
+    /// Where tasks are, and in which state.
+    places: BTreeMap<(u16, u32), (NodeId, TaskState)>,
+    /// Tasks that were suspended and keep their progress.
+    keeping: BTreeSet<(u16, u32)>,
     why: Option<Reason>,
     waited: BTreeMap<Reason, u64>,
     useful: u128,
@@ -262,10 +265,10 @@ impl Naive {
                             "{task} is late: {left}"
                         );
                     }
-                    let nodes = &mut self.live.get_mut(&task.job).unwrap().nodes;
+                    let job = self.live.get_mut(&task.job).unwrap();
                     match node {
-                        Some(node) if to != TaskState::Over => nodes.insert(place, node),
-                        _ => nodes.remove(&place),
+                        Some(node) => job.places.insert(place, (node, to)),
+                        None => job.places.remove(&place),
                     };
                 }
                 EventKind::Node { node, what, .. } => match what {
@@ -273,8 +276,16 @@ impl Naive {
                         self.failed.insert(node);
                         let mut hit = Vec::new();
                         for (job, found) in &self.live {
-                            let there = found.nodes.iter().filter(|(_, on)| **on == node);
-                            hit.extend(there.map(|(place, _)| (*job, *place)));
+                            for (place, (on, state)) in &found.places {
+                                let works = match state {
+                                    TaskState::Running | TaskState::Suspended => true,
+                                    TaskState::Ending => found.keeping.contains(place),
+                                    _ => false,
+                                };
+                                if *on == node && works {
+                                    hit.push((*job, *place));
+                                }
+                            }
                         }
                         for (job, place) in hit {
                             let unit = self.unit_of(job, place);
@@ -318,10 +329,16 @@ impl Naive {
                 Said::Queue(queue, why) => {
                     self.queue.insert(queue, why);
                 }
-                Said::Stopped(job, places, stop) => {
+                Said::Stopped(job, places, stop, keeps) => {
                     for place in places {
                         let unit = self.unit_of(job, place);
                         self.stop(job, unit, stop);
+                        let keeping = &mut self.live.get_mut(&job).unwrap().keeping;
+                        if keeps {
+                            keeping.insert(place);
+                        } else {
+                            keeping.remove(&place);
+                        }
                     }
                 }
                 Said::Placed(..) => {}
@@ -793,7 +810,8 @@ impl Job {
             units: units.collect(),
             spec,
             never,
-            nodes: BTreeMap::new(),
+            places: BTreeMap::new(),
+            keeping: BTreeSet::new(),
             why: None,
             waited: BTreeMap::new(),
             useful: 0,

@@ -2,5 +2,6 @@
 
 mod bitset;
 mod chaos;
+mod conservation;
 mod ledger;
 mod queue;
