@@ -14,7 +14,8 @@ use crate::world::occupy::assume;
 /// Whether something fits now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// It fits, here; the plan has taken the capacity.
+    /// It fits, here; the plan has taken the capacity. Of an array, as many tasks as fit, in order:
+    /// there may be fewer spots than pending tasks.
     Now(Spots),
     /// It does not fit now; the plan is unchanged.
     NotNow,
@@ -51,7 +52,8 @@ impl<'a> Plan<'a> {
         Self { view, space, start }
     }
 
-    /// Places all tasks that a job still needs on the lowest-numbered nodes where they fit.
+    /// Places all tasks that a job still needs on the lowest-numbered nodes where they fit; of an
+    /// array ([`Advance::Each`](crate::Advance::Each)), as many as fit.
     ///
     /// O(groups) if it does not fit, O(tasks) if it does, beside bringing the index of its shape up
     /// to date.
@@ -85,7 +87,8 @@ impl<'a> Plan<'a> {
     }
 
     /// Places all tasks that a job still needs, asking `choose` for the node of each in turn;
-    /// `None`, or a node where the task does not fit, undoes the whole job.
+    /// `None`, or a node where the task does not fit, undoes the whole job (an array keeps the tasks
+    /// placed before).
     pub fn place_by(
         &mut self,
         job: JobView<'_>,
@@ -131,9 +134,16 @@ impl<'a> Plan<'a> {
             }
             let shape = live.shapes[usize::from(group)];
             let request = live.spec.request.groups[usize::from(group)].request;
+            let before = self.mark();
             let node = choose(self, shape, &request, pools, from, place);
             let taken = node.filter(|node| self.take_request(*node, &request));
             let Some(node) = taken else {
+                // Tasks of an array stand for themselves: those before this one may start.
+                let trickles = live.spec.request.advance == crate::Advance::Each;
+                if trickles && !spots.is_empty() {
+                    self.undo_to(before);
+                    break;
+                }
                 self.undo_to(mark);
                 return Fit::NotNow;
             };
@@ -145,12 +155,24 @@ impl<'a> Plan<'a> {
         Fit::Now(spots)
     }
 
+    /// A quick answer that may err towards yes: `false` if the job certainly does not fit now.
+    ///
+    /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.
+    pub fn may_fit(&mut self, job: JobView<'_>) -> bool {
+        job.can_ever_fit() && self.enough_slots(job.job, job.job.pools)
+    }
+
     /// A quick no: some group has more pending tasks than would fit one by one.
     fn enough_slots(&mut self, job: &Job, pools: PoolSet) -> bool {
         let groups = &job.spec.request.groups;
+        let trickles = job.spec.request.advance == crate::Advance::Each;
         if groups.len() == 1 {
             let request = &groups[0].request;
-            return self.space.slots(job.shapes[0], request, pools) >= u64::from(unplaced(job));
+            let wanted = if trickles { 1 } else { unplaced(job) };
+            return self.space.slots(job.shapes[0], request, pools) >= u64::from(wanted);
+        }
+        if trickles {
+            return true;
         }
         groups.iter().enumerate().all(|(place, group)| {
             let pending = job

@@ -7,7 +7,7 @@ use crate::decision::HoldFor;
 use crate::device::{Grant, NodeFree, Sharing};
 use crate::ids::{
     AttrId, ControllerId, DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, QueueId,
-    SchedulerId, TaskRef, TenantId,
+    SchedulerId, ShapeId, TaskRef, TenantId,
 };
 use crate::job::{Advance, JobProfile, TaskGroup, TaskRequest};
 use crate::live::{Job, NONE, Task};
@@ -15,6 +15,7 @@ use crate::names::Names;
 use crate::plan::Plan;
 use crate::platform::LimitMode;
 use crate::policy::{EstimateGrant, OracleGrant};
+use crate::reason::Reason;
 use crate::rng::Seed;
 use crate::task::TaskState;
 use crate::time::{SimDuration, SimTime};
@@ -346,6 +347,18 @@ impl<'a> JobView<'a> {
         self.job.demand
     }
 
+    /// The pools it may run on: its scheduler's, within what admission allows.
+    #[must_use]
+    pub fn pools(&self) -> PoolSet {
+        self.job.pools
+    }
+
+    /// Why admission holds it back, if it does.
+    #[must_use]
+    pub fn withheld(&self) -> Option<Reason> {
+        self.job.withheld
+    }
+
     /// The scheduler it was routed to.
     #[must_use]
     pub fn scheduler(&self) -> SchedulerId {
@@ -418,6 +431,12 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn state(&self) -> TaskState {
         self.task().state
+    }
+
+    /// The id of what it asks for: equal requests have equal ids.
+    #[must_use]
+    pub fn shape(&self) -> ShapeId {
+        self.job.shapes[usize::from(self.task().group)]
     }
 
     /// What it asks for.

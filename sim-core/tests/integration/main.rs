@@ -1,5 +1,6 @@
 //! Integration tests of the core, one module per theme.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod plans;
 mod support;
 mod worked_examples;

@@ -1,0 +1,222 @@
+//! Policies by name: what a scenario file or a command line says, resolved.
+//!
+//! A policy is written `name` or `name{param=value,param=value}`, with blanks where one likes:
+//!
+//! ```
+//! use windtunnel_policies::registry::policy;
+//!
+//! assert_eq!(policy("fifo{never=wait}")?.name(), "fifo");
+//! let error = policy("fifoo").unwrap_err().to_string();
+//! assert!(error.contains("did you mean `fifo`?"), "{error}");
+//! let error = policy("fifo{never=perhaps}").unwrap_err().to_string();
+//! assert_eq!(error, "policy `fifo`: never=perhaps: expected `reject` or `wait`");
+//! # Ok::<(), windtunnel_policies::RegistryError>(())
+//! ```
+
+mod parse;
+
+use windtunnel_core::Policy;
+
+use crate::fifo::{Fifo, Never};
+use parse::Args;
+
+/// A policy that text can name.
+#[derive(Debug)]
+pub struct PolicyInfo {
+    /// Its name, kebab-case.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Its parameters.
+    pub params: &'static [ParamInfo],
+    build: fn(&Args<'_>) -> Result<Box<dyn Policy>, RegistryError>,
+}
+
+/// A parameter of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value if none is given.
+    pub default: &'static str,
+    /// What it means, and its legal values.
+    pub meaning: &'static str,
+}
+
+/// Why a text names no policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// No policy of that name.
+    #[error("unknown policy `{name}`{}; known: {}", did_you_mean(.hint), .known.join(", "))]
+    UnknownPolicy {
+        /// The name given.
+        name: String,
+        /// The nearest name, if one is near.
+        hint: Option<&'static str>,
+        /// Every name, in alphabetical order.
+        known: Vec<&'static str>,
+    },
+    /// The policy has no such parameter.
+    #[error("policy `{policy}` has no parameter `{param}`{}; {}", did_you_mean(.hint), parameters(.known))]
+    UnknownParam {
+        /// The policy.
+        policy: &'static str,
+        /// The parameter given.
+        param: String,
+        /// The nearest parameter, if one is near.
+        hint: Option<&'static str>,
+        /// Its parameters.
+        known: Vec<&'static str>,
+    },
+    /// A value that the parameter can't have.
+    #[error("policy `{policy}`: {param}={value}: expected {legal}")]
+    BadValue {
+        /// The policy.
+        policy: &'static str,
+        /// The parameter.
+        param: &'static str,
+        /// The value given.
+        value: String,
+        /// What it may be.
+        legal: String,
+    },
+    /// A parameter given twice.
+    #[error("policy `{policy}`: parameter `{param}` is given twice")]
+    Repeated {
+        /// The policy.
+        policy: &'static str,
+        /// The parameter.
+        param: &'static str,
+    },
+    /// Not of the form `name{param=value,…}`.
+    #[error("`{text}`, character {at}: expected {expected}")]
+    Syntax {
+        /// The whole text.
+        text: String,
+        /// Where it goes wrong, counted in characters from 1.
+        at: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
+}
+
+fn did_you_mean(hint: &Option<&'static str>) -> String {
+    hint.map_or_else(String::new, |hint| format!(" (did you mean `{hint}`?)"))
+}
+
+fn parameters(known: &[&'static str]) -> String {
+    if known.is_empty() {
+        return "it has none".to_owned();
+    }
+    format!("its parameters: {}", known.join(", "))
+}
+
+/// Resolves `name` or `name{param=value,param=value}`.
+///
+/// # Errors
+/// Unknown names and parameters list the known ones and the nearest; a bad value says what is legal;
+/// a syntax error points at its place.
+pub fn policy(text: &str) -> Result<Box<dyn Policy>, RegistryError> {
+    let parsed = parse::parse(text)?;
+    let Some(info) = KNOWN.iter().find(|info| info.name == parsed.name) else {
+        let known: Vec<&'static str> = KNOWN.iter().map(|info| info.name).collect();
+        return Err(RegistryError::UnknownPolicy {
+            name: parsed.name.to_owned(),
+            hint: parse::nearest(parsed.name, &known),
+            known,
+        });
+    };
+    let args = Args::new(info, &parsed.params)?;
+    (info.build)(&args)
+}
+
+/// Every policy that [`policy`] resolves, in alphabetical order.
+#[must_use]
+pub fn known() -> &'static [PolicyInfo] {
+    KNOWN
+}
+
+const NEVER: ParamInfo = ParamInfo {
+    name: "never",
+    default: "reject",
+    meaning: "a job that would not fit even on the empty supply: `reject` it, or let it `wait` for ever",
+};
+
+fn never(args: &Args<'_>) -> Result<Never, RegistryError> {
+    args.choice("never", &[("reject", Never::Reject), ("wait", Never::Wait)])
+}
+
+static KNOWN: &[PolicyInfo] = &[PolicyInfo {
+    name: "fifo",
+    summary: "starts jobs strictly in order of submission; one that does not fit blocks the rest",
+    params: &[NEVER],
+    build: |args| Ok(Box::new(Fifo::new(never(args)?))),
+}];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        policy(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_known_policy_resolves_by_name_and_with_its_defaults_spelled_out() {
+        for info in known() {
+            assert_eq!(policy(info.name).unwrap().name(), info.name);
+            let params: Vec<String> = info
+                .params
+                .iter()
+                .map(|param| format!("{}={}", param.name, param.default))
+                .collect();
+            let text = format!(" {} {{ {} }} ", info.name, params.join(" , "));
+            assert_eq!(policy(&text).unwrap().name(), info.name);
+        }
+        assert!(known().is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn unknown_words_name_the_known_ones() {
+        let text = error("fif");
+        assert!(text.starts_with("unknown policy `fif` (did you mean `fifo`?); known: "));
+        assert!(!error("simulated-annealing").contains("did you mean"));
+        assert_eq!(
+            error("fifo{nevr=wait}"),
+            "policy `fifo` has no parameter `nevr` (did you mean `never`?); its parameters: never"
+        );
+    }
+
+    #[test]
+    fn syntax_errors_point_at_the_place() {
+        for (text, at) in [
+            ("", 1),
+            ("{never=wait}", 1),
+            ("fifo{", 6),
+            ("fifo{never}", 11),
+            ("fifo{never=}", 12),
+            ("fifo{never=wait", 16),
+            ("fifo{never=wait}}", 17),
+            ("fifo{never=wait,}", 17),
+            ("fifo never", 6),
+        ] {
+            match policy(text) {
+                Err(RegistryError::Syntax { at: found, .. }) => assert_eq!(found, at, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn repeated_and_bad_values() {
+        assert_eq!(
+            error("fifo{never=wait,never=reject}"),
+            "policy `fifo`: parameter `never` is given twice"
+        );
+        assert_eq!(
+            error("fifo{never=Wait}"),
+            "policy `fifo`: never=Wait: expected `reject` or `wait`"
+        );
+    }
+}
