@@ -18,6 +18,9 @@ mod parse;
 use windtunnel_core::Policy;
 
 use crate::fifo::{Fifo, Never};
+use crate::greedy::Greedy;
+use crate::kubernetes::{Config, KubeDefault, Requeue, Tie, Version};
+use crate::place::{BestFit, FirstFit};
 use parse::Args;
 
 /// A policy that text can name.
@@ -147,12 +150,74 @@ fn never(args: &Args<'_>) -> Result<Never, RegistryError> {
     args.choice("never", &[("reject", Never::Reject), ("wait", Never::Wait)])
 }
 
-static KNOWN: &[PolicyInfo] = &[PolicyInfo {
-    name: "fifo",
-    summary: "starts jobs strictly in order of submission; one that does not fit blocks the rest",
-    params: &[NEVER],
-    build: |args| Ok(Box::new(Fifo::new(never(args)?))),
-}];
+static KNOWN: &[PolicyInfo] = &[
+    PolicyInfo {
+        name: "best-fit",
+        summary: "starts every job that fits, each task on the node it leaves with least CPU and GPU",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Greedy::new(BestFit).never(never(args)?))),
+    },
+    PolicyInfo {
+        name: "fifo",
+        summary: "starts jobs strictly in order of submission; one that does not fit blocks the rest",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Fifo::new(never(args)?))),
+    },
+    PolicyInfo {
+        name: "first-fit",
+        summary: "starts every job that fits, each task on the lowest-numbered node",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Greedy::new(FirstFit).never(never(args)?))),
+    },
+    PolicyInfo {
+        name: "kube-default",
+        summary: "kube-scheduler: one pod at a time, least allocated and balanced nodes first, no gangs",
+        params: KUBE,
+        build: |args| Ok(Box::new(KubeDefault::new(kube(args)?))),
+    },
+];
+
+const KUBE: &[ParamInfo] = &[
+    ParamInfo {
+        name: "version",
+        default: "1.36",
+        meaning: "whose queue and scores: `1.20` or `1.36`",
+    },
+    ParamInfo {
+        name: "tie",
+        default: "lowest-index",
+        meaning: "which of the best nodes: `lowest-index`, or `upstream`, the heap of kube-scheduler 1.36",
+    },
+    ParamInfo {
+        name: "requeue",
+        default: "fit",
+        meaning: "what brings unschedulable pods back: `fit`, pods that end and nodes where they fit, or `all`, \
+                  pods that end and any node",
+    },
+    ParamInfo {
+        name: "percentage",
+        default: "100",
+        meaning: "share of the nodes that is looked at: 1 to 100 percent, or 0 for the adaptive share of Kubernetes",
+    },
+];
+
+fn kube(args: &Args<'_>) -> Result<Config, RegistryError> {
+    Ok(Config {
+        version: args.choice(
+            "version",
+            &[("1.20", Version::V1_20), ("1.36", Version::V1_36)],
+        )?,
+        tie: args.choice(
+            "tie",
+            &[
+                ("lowest-index", Tie::LowestIndex),
+                ("upstream", Tie::Upstream),
+            ],
+        )?,
+        requeue: args.choice("requeue", &[("fit", Requeue::Fit), ("all", Requeue::All)])?,
+        percentage: args.number("percentage", 0..=100)?,
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -218,5 +283,13 @@ mod tests {
             error("fifo{never=Wait}"),
             "policy `fifo`: never=Wait: expected `reject` or `wait`"
         );
+        for value in ["101", "-1", "half"] {
+            assert_eq!(
+                error(&format!("kube-default{{percentage={value}}}")),
+                format!(
+                    "policy `kube-default`: percentage={value}: expected a whole number from 0 to 100"
+                )
+            );
+        }
     }
 }

@@ -36,6 +36,19 @@ pub enum AdmissionCommand {
     WakeAt(SimTime),
 }
 
+impl AdmissionCommand {
+    /// The job it is about, if any.
+    #[must_use]
+    pub const fn job(&self) -> Option<JobRef> {
+        match self {
+            Self::Admit { job, .. } | Self::Withhold { job, .. } | Self::Revoke { job, .. } => {
+                Some(*job)
+            }
+            Self::WakeAt(_) => None,
+        }
+    }
+}
+
 /// The commands of one call, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Admissions {
@@ -71,8 +84,8 @@ impl Admissions {
 ///
 /// # Contract
 /// `admit` is called in a decision round, after the controllers and before the schedulers, whenever
-/// a job was created or ended or a task changed, or its wake-up is due. A job it says nothing about
-/// stays withheld for quota.
+/// a job was created or ended, an attempt of a task ended, or its wake-up is due. A job it says nothing about
+/// stays withheld for quota; what it asks for a job that ended in the same instant is void.
 pub trait Admission: Send + AdmissionClone {
     /// Stable kebab-case name.
     fn name(&self) -> &str;

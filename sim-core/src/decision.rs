@@ -228,7 +228,9 @@ pub enum Decision {
         /// Draw only from this hold.
         within: Option<HoldId>,
     },
-    /// Sets capacity aside.
+    /// Sets capacity aside, on nodes of the scheduler's own pools. On a node that is down, cordoned
+    /// or not there yet nothing is free, so the hold is backed only once tasks may be placed there.
+    /// Only the scheduler that made a hold may place within it, commit it or end it.
     Hold {
         /// The id that [`Decisions::hold`] returned.
         id: HoldId,
@@ -475,16 +477,20 @@ impl Decisions {
         &self.list
     }
 
-    /// The spots of a range.
+    /// The spots of a range; none if the range is of another batch and does not lie in this one.
     #[must_use]
     pub fn spots(&self, range: SpotRange) -> &[Spot] {
-        &self.spots[range.start as usize..][..range.len as usize]
+        let start = range.start as usize;
+        let spots = self.spots.get(start..start + range.len as usize);
+        spots.unwrap_or_default()
     }
 
-    /// The parts of a hold.
+    /// The parts of a hold; none if the range is of another batch and does not lie in this one.
     #[must_use]
     pub fn parts(&self, range: PartRange) -> &[HoldPart] {
-        &self.parts[range.start as usize..][..range.len as usize]
+        let start = range.start as usize;
+        let parts = self.parts.get(start..start + range.len as usize);
+        parts.unwrap_or_default()
     }
 
     /// Whether nothing was decided.
@@ -493,10 +499,15 @@ impl Decisions {
         self.list.is_empty()
     }
 
-    pub(crate) fn begin(&mut self, next_hold: u32) {
+    /// Forgets every decision and keeps the memory, for use with worlds built by hand.
+    pub fn clear(&mut self) {
         self.list.clear();
         self.spots.clear();
         self.parts.clear();
+    }
+
+    pub(crate) fn begin(&mut self, next_hold: u32) {
+        self.clear();
         self.next_hold = next_hold;
     }
 }

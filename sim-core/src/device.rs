@@ -34,7 +34,15 @@ impl DeviceSet {
 
     /// Indices in ascending order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..MAX_DEVICES).filter(move |i| self.0 >> i & 1 == 1)
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            if rest == 0 {
+                return None;
+            }
+            let device = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            Some(device)
+        })
     }
 }
 
@@ -98,8 +106,8 @@ pub struct NodeFree {
     pub cpu: u32,
     /// Sum of `left`.
     pub milli: u32,
-    /// GPUs that are wholly free.
-    pub whole: u8,
+    /// GPUs that are wholly free, as a bit mask.
+    pub idle: u16,
     /// GPUs the node has.
     pub devices: u8,
     /// Whether tasks may be placed here at all (up, not cordoned, not known to be down).
@@ -117,7 +125,7 @@ impl NodeFree {
             memory,
             cpu,
             milli: u32::from(devices) * MILLI_PER_GPU,
-            whole: devices,
+            idle: u16::try_from((1_u32 << devices) - 1).unwrap_or(u16::MAX),
             devices,
             open: true,
         }
@@ -134,9 +142,9 @@ impl NodeFree {
         }
         match request.gpus {
             GpuRequest::None => u32::MAX,
-            GpuRequest::Whole(count) => u32::from(self.whole) / u32::from(count.max(1)),
+            GpuRequest::Whole(count) => self.whole() / u32::from(count.max(1)),
             GpuRequest::Milli(milli) => match sharing {
-                Sharing::Exclusive => u32::from(self.whole),
+                Sharing::Exclusive => self.whole(),
                 Sharing::Fractions => {
                     let milli = milli.max(1);
                     self.left[..usize::from(self.devices)]
@@ -169,8 +177,8 @@ impl NodeFree {
             && self.memory >= request.memory.0
             && match request.gpus {
                 GpuRequest::None => true,
-                GpuRequest::Whole(count) => u16::from(self.whole) >= count,
-                GpuRequest::Milli(_) if sharing == Sharing::Exclusive => self.whole > 0,
+                GpuRequest::Whole(count) => self.whole() >= u32::from(count),
+                GpuRequest::Milli(_) if sharing == Sharing::Exclusive => self.idle != 0,
                 GpuRequest::Milli(milli) => self.left.iter().any(|&left| left >= milli),
             }
     }
@@ -178,6 +186,9 @@ impl NodeFree {
     /// Whether every device of `devices` has `milli_each` left.
     #[must_use]
     pub fn has(&self, devices: DeviceSet, milli_each: u16) -> bool {
+        if u32::from(milli_each) == MILLI_PER_GPU {
+            return devices.0 & !self.idle == 0;
+        }
         devices
             .iter()
             .all(|i| self.left[i] >= milli_each && i < usize::from(self.devices))
@@ -188,14 +199,26 @@ impl NodeFree {
     /// # Panics
     /// If something of it is not there: check first.
     pub fn take(&mut self, grant: Grant, cpu: u32, memory: u64) {
-        for device in grant.devices.iter() {
-            let left = &mut self.left[device];
-            if *left == 1_000 && grant.milli_each > 0 {
-                self.whole -= 1;
+        if u32::from(grant.milli_each) == MILLI_PER_GPU {
+            assert!(
+                grant.devices.0 & !self.idle == 0,
+                "GPU taken beyond what is left: {:#b} of {:#b}",
+                grant.devices.0,
+                self.idle
+            );
+            for device in grant.devices.iter() {
+                self.left[device] = 0;
             }
-            *left = left
-                .checked_sub(grant.milli_each)
-                .expect("GPU taken beyond what is left");
+        } else {
+            for device in grant.devices.iter() {
+                let left = &mut self.left[device];
+                *left = left
+                    .checked_sub(grant.milli_each)
+                    .expect("GPU taken beyond what is left");
+            }
+        }
+        if grant.milli_each > 0 {
+            self.idle &= !grant.devices.0;
         }
         self.milli -= grant.milli();
         self.cpu = self
@@ -213,20 +236,26 @@ impl NodeFree {
     /// # Panics
     /// If a GPU would have more than a whole: something was given back twice.
     pub fn give(&mut self, grant: Grant, cpu: u32, memory: u64) {
-        for device in grant.devices.iter() {
-            let left = &mut self.left[device];
-            *left += grant.milli_each;
-            assert!(
-                *left <= 1_000,
-                "GPU {device} given back twice: {left} thousandths"
-            );
-            if *left == 1_000 && grant.milli_each > 0 {
-                self.whole += 1;
+        if grant.milli_each > 0 {
+            for device in grant.devices.iter() {
+                let left = &mut self.left[device];
+                *left += grant.milli_each;
+                assert!(
+                    *left <= 1_000,
+                    "GPU {device} given back twice: {left} thousandths"
+                );
+                self.idle |= u16::from(*left == 1_000) << device;
             }
         }
         self.milli += grant.milli();
         self.cpu += cpu;
         self.memory += memory;
+    }
+
+    /// GPUs that are wholly free.
+    #[must_use]
+    pub const fn whole(&self) -> u32 {
+        self.idle.count_ones()
     }
 }
 
@@ -321,18 +350,16 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
             .min_by_key(|&i| (node.left[i], i))?;
         return Some(DeviceSet(1 << tightest));
     }
-    let mut needed = want.gpus.devices();
-    let mut set = 0;
-    for i in 0..devices {
-        if needed == 0 {
-            break;
-        }
-        if u32::from(node.left[i]) == MILLI_PER_GPU {
-            set |= 1 << i;
-            needed -= 1;
-        }
+    // The lowest so many idle ones: drop the lowest bit so many times, and take what was dropped.
+    let needed = want.gpus.devices();
+    if node.whole() < needed {
+        return None;
     }
-    (needed == 0).then_some(DeviceSet(set))
+    let mut rest = node.idle;
+    for _ in 0..needed {
+        rest &= rest - 1;
+    }
+    Some(DeviceSet(node.idle & !rest))
 }
 
 #[cfg(test)]
@@ -381,7 +408,7 @@ mod tests {
         };
         node.take(grant, 3_000, 40);
         assert_eq!(
-            (node.whole, node.milli, node.cpu, node.memory),
+            (node.whole(), node.milli, node.cpu, node.memory),
             (2, 2_000, 5_000, 60)
         );
         node.give(grant, 3_000, 40);

@@ -21,6 +21,12 @@ pub enum BuildError {
         /// The platform.
         platform: String,
     },
+    /// More components than the engine calls.
+    #[error("platform `{platform}` has more than 62 controllers and schedulers")]
+    TooManyComponents {
+        /// The platform.
+        platform: String,
+    },
     /// A route to a scheduler that does not exist.
     #[error("platform `{platform}`: a route leads to scheduler {scheduler}, which does not exist")]
     BadRoute {
@@ -44,6 +50,12 @@ pub enum DecisionError {
     /// It names a hold that is not there (any more).
     #[error("there is no such hold")]
     UnknownHold,
+    /// It names a node that is not there, or in none of the scheduler's pools.
+    #[error("there is no such node in this scheduler's pools")]
+    UnknownNode,
+    /// The hold is another scheduler's.
+    #[error("the hold belongs to another scheduler")]
+    NotYourHold,
     /// The job is another scheduler's.
     #[error("the job belongs to another scheduler")]
     NotYours,
@@ -149,6 +161,17 @@ pub enum RunError {
         /// How many rounds.
         rounds: u32,
         /// Who woke up last.
+        component: String,
+    },
+    /// Components are called again and again at one instant and time does not go on, although each
+    /// call changes something: they undo each other's work, or a policy its own.
+    #[error("{calls} calls at {time} and time does not go on (last: {component})")]
+    Livelock {
+        /// When.
+        time: SimTime,
+        /// How many calls.
+        calls: u32,
+        /// Who was to be called next.
         component: String,
     },
     /// The simulated clock is at its end.

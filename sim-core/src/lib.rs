@@ -79,6 +79,6 @@ pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, Supply
 pub use task::{Outcome, TaskEnd, TaskState};
 pub use time::{DurationError, NANOS_PER_SEC, SimDuration, SimTime};
 pub use units::{Bytes, MicroDollars, MilliCores, Ppm};
-pub use view::{HoldView, JobView, NodeView, PendingShape, TaskView, View};
+pub use view::{HoldView, JobView, NodeView, PendingShape, SetAside, TaskView, View};
 pub use world::World;
 pub use world::cluster::Stage;

@@ -273,7 +273,7 @@ impl Job {
             .iter()
             .map(|g| g.count)
             .sum();
-        let place = (before + index) as usize;
+        let place = before.checked_add(index)? as usize;
         let task = self.tasks.get(place)?;
         (task.group == group && task.index == index).then_some(place)
     }

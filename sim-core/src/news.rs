@@ -53,7 +53,8 @@ pub struct News<'a> {
     pub jobs: &'a [JobChange],
     /// Changes of tasks.
     pub tasks: &'a [TaskChange],
-    /// Nodes whose observed state changed, or (for autoscalers) that became idle or busy.
+    /// Nodes whose observed state changed, where a hold began or ended, or (for autoscalers) that
+    /// became idle or busy.
     pub nodes: &'a [NodeId],
     /// Placements that were refused before or at bind; the tasks are pending again.
     pub refused: &'a [(TaskRef, Refusal)],
@@ -75,15 +76,6 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
-            && self.tasks.is_empty()
-            && self.nodes.is_empty()
-            && self.refused.is_empty()
-            && !self.quota
-            && !self.woken
-    }
-
     /// Whether all it holds is a wake-up.
     pub(crate) fn only_woken(&self) -> bool {
         self.woken

@@ -97,6 +97,11 @@ pub enum EventKind {
         /// GPUs it set aside at once [milli].
         milli: u32,
     },
+    /// A reserved hold was committed.
+    HoldCommitted {
+        /// Which.
+        hold: HoldId,
+    },
     /// A hold ended.
     HoldEnded {
         /// Which.
@@ -162,6 +167,7 @@ impl fmt::Display for EventKind {
                 write!(f, "{node} {word}")
             }
             Self::HoldMade { hold, milli } => write!(f, "{hold} made, {milli} milli-GPU set aside"),
+            Self::HoldCommitted { hold } => write!(f, "{hold} committed"),
             Self::HoldEnded { hold } => write!(f, "{hold} ended"),
         }
     }
@@ -172,8 +178,12 @@ impl fmt::Display for EventKind {
 /// Events of an instant are delivered in order once the instant is complete, so the view shows the
 /// state after it. Attaching an observer changes no result.
 pub trait Observer {
-    /// Whether it wants single events; job records come anyway.
+    /// Whether it wants single events and instants.
     fn wants_events(&self) -> bool {
+        true
+    }
+    /// Whether it wants job records.
+    fn wants_jobs(&self) -> bool {
         true
     }
     /// Something happened.
@@ -190,6 +200,9 @@ pub struct NoObserver;
 
 impl Observer for NoObserver {
     fn wants_events(&self) -> bool {
+        false
+    }
+    fn wants_jobs(&self) -> bool {
         false
     }
 }

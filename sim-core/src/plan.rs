@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use crate::decision::{Spot, Spots};
+use crate::decision::{Keeps, Spot, Spots};
 use crate::device::{DeviceSet, NodeFree, Sharing};
 use crate::ids::{NodeId, PoolSet, ShapeId, TaskRef};
 use crate::live::Job;
@@ -47,7 +47,9 @@ impl<'a> Plan<'a> {
                 "another plan of this view is alive; use Plan::mark and Plan::undo_to for nesting"
             )
         };
-        space.planning = true;
+        while let Some(node) = space.stale.pop() {
+            space.set(node, view.world.cluster.node(node).free);
+        }
         let start = space.mark();
         Self { view, space, start }
     }
@@ -261,6 +263,24 @@ impl<'a> Plan<'a> {
         self.space.change(node, free);
     }
 
+    /// Pretends that a task that holds GPUs is suspended, keeping what `keeps` names.
+    pub fn suspend(&mut self, task: TaskView<'_>, keeps: Keeps) {
+        let (Some(node), Some(grant)) = (task.node(), task.grant()) else {
+            return;
+        };
+        if keeps == Keeps::Everything {
+            return;
+        }
+        let request = task.request();
+        let memory = match keeps {
+            Keeps::Nothing => request.memory.0,
+            _ => 0,
+        };
+        let mut free = *self.space.node(node);
+        free.give(grant, request.cpu.0, memory);
+        self.space.change(node, free);
+    }
+
     /// What is free on a node, in this plan.
     #[must_use]
     pub fn free(&self, node: NodeId) -> &NodeFree {
@@ -311,7 +331,6 @@ fn unplaced(job: &Job) -> u32 {
 
 impl Drop for Plan<'_> {
     fn drop(&mut self) {
-        self.space.undo_to(self.start);
-        self.space.planning = false;
+        self.space.abandon(self.start);
     }
 }

@@ -68,6 +68,11 @@ impl TaskState {
         matches!(self, Self::Starting | Self::Running)
     }
 
+    /// Whether a task in this state has a part in its unit's progress: it runs, or keeps what it did.
+    pub(crate) const fn has_progress(self) -> bool {
+        matches!(self, Self::Running | Self::Suspended)
+    }
+
     /// Whether the life cycle allows a step from `self` to `next`.
     ///
     /// ```

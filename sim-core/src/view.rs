@@ -3,7 +3,7 @@
 //! Truth runs ahead of a view by the platform's detection delay: a node may be dead and look fine.
 //! A view does not move while a component thinks.
 
-use crate::decision::HoldFor;
+use crate::decision::{HoldFor, Keeps, Spot};
 use crate::device::{Grant, NodeFree, Sharing};
 use crate::ids::{
     AttrId, ControllerId, DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, QueueId,
@@ -17,8 +17,9 @@ use crate::platform::LimitMode;
 use crate::policy::{EstimateGrant, OracleGrant};
 use crate::reason::Reason;
 use crate::rng::Seed;
-use crate::task::TaskState;
+use crate::task::{Outcome, TaskState};
 use crate::time::{SimDuration, SimTime};
+use crate::units::{Bytes, MilliCores};
 use crate::world::World;
 use crate::world::cluster::{Node, Stage};
 
@@ -401,6 +402,12 @@ impl<'a> JobView<'a> {
         self.job.is_queued()
     }
 
+    /// How it ended, if it did in this very instant.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.job.outcome
+    }
+
     /// Its tasks, in (group, index) order.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'a>> + use<'a> {
         let (slot, job) = (self.slot, self.job);
@@ -468,6 +475,23 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn grant(&self) -> Option<Grant> {
         self.task().holds_gpus().then_some(self.task().grant)
+    }
+
+    /// For a suspended task: what it kept, and the place it resumes on.
+    #[must_use]
+    pub fn suspended(&self) -> Option<(Keeps, Spot)> {
+        let task = self.task();
+        let spot = Spot {
+            node: task.node,
+            devices: Some(task.grant.devices),
+        };
+        (task.state == TaskState::Suspended).then_some((task.keeps, spot))
+    }
+
+    /// The hold its place is drawn from, if any.
+    #[must_use]
+    pub fn within(&self) -> Option<HoldId> {
+        self.task().hold
     }
 }
 
@@ -555,6 +579,46 @@ impl<'a> NodeView<'a> {
                 place: place as usize,
             })
     }
+
+    /// What holds set aside on it now, beyond what they lent to tasks; older holds first, one entry
+    /// per part.
+    pub fn set_aside(&self) -> impl Iterator<Item = SetAside> + use<'a> {
+        let (world, id) = (self.world, self.id);
+        self.node().holds.iter().flat_map(move |&hold| {
+            let found = world.hold(hold).into_iter();
+            let parts = found.flat_map(|found| found.parts.iter().map(move |part| (found, part)));
+            parts
+                .filter(move |(_, part)| part.node == id)
+                .map(move |(found, part)| {
+                    let (grant, cpu, memory) = part.backing_all();
+                    SetAside {
+                        hold,
+                        why: found.why,
+                        amount: part.amount,
+                        grant,
+                        cpu,
+                        memory,
+                    }
+                })
+        })
+    }
+}
+
+/// What one part of a hold sets aside on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The hold.
+    pub hold: HoldId,
+    /// Its reason.
+    pub why: Reason,
+    /// What the part wants in all, lent or not.
+    pub amount: TaskRequest,
+    /// GPUs set aside.
+    pub grant: Grant,
+    /// CPU set aside.
+    pub cpu: MilliCores,
+    /// Memory set aside.
+    pub memory: Bytes,
 }
 
 /// A hold as it stands.

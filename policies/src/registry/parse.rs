@@ -1,5 +1,7 @@
 //! Text to name and parameters, and parameters to values.
 
+use std::ops::RangeInclusive;
+
 use super::{ParamInfo, PolicyInfo, RegistryError};
 
 /// A policy as written.
@@ -159,6 +161,19 @@ impl<'a> Args<'a> {
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
             self.bad(param, words.join(" or "))
+        })
+    }
+
+    /// A whole number within a range.
+    pub(super) fn number(
+        &self,
+        param: &'static str,
+        range: RangeInclusive<u8>,
+    ) -> Result<u8, RegistryError> {
+        let value = self.text(param).parse().ok();
+        value.filter(|value| range.contains(value)).ok_or_else(|| {
+            let legal = format!("a whole number from {} to {}", range.start(), range.end());
+            self.bad(param, legal)
         })
     }
 }

@@ -73,6 +73,23 @@ pub enum LifecycleCommand {
     WakeAt(SimTime),
 }
 
+impl LifecycleCommand {
+    /// The job it is about, if any.
+    #[must_use]
+    pub const fn job(&self) -> Option<JobRef> {
+        match self {
+            Self::Create { job, .. }
+            | Self::Ungate { job }
+            | Self::Restart { job, .. }
+            | Self::Finish { job, .. }
+            | Self::SetCount { job, .. }
+            | Self::Deadline { job, .. } => Some(*job),
+            Self::Recreate { task, .. } | Self::Stop { task } => Some(task.job),
+            Self::WakeAt(_) => None,
+        }
+    }
+}
+
 /// The commands of one call, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
@@ -134,7 +151,9 @@ impl Interest {
 ///
 /// # Contract
 /// `react` is called in a decision round whenever something happened to one of its jobs that it
-/// did not cause itself, or its wake-up is due. A job it never creates tasks for, or never finishes,
+/// did not cause itself, or its wake-up is due. It hears of the end of a job that another finished
+/// ([`JobNews::Ended`](crate::JobNews::Ended)); what it asks for a job that ended in the same instant
+/// is void. A job it never creates tasks for, or never finishes,
 /// stays for ever.
 pub trait Controller: Send + ControllerClone {
     /// Stable kebab-case name, as in a trace's `kind`.

@@ -67,6 +67,10 @@ pub(crate) struct PoolBook {
     pub(crate) buckets: [Gauge; BUCKETS],
     /// `idle.held` per reason: by holds and by decisions.
     pub(crate) held: [Gauge; REASONS],
+    /// Whether any level of `held` is above zero.
+    any_held: bool,
+    /// Sum of `reserved`.
+    reserved_sum: u64,
     /// `idle.held` per reason, by reserved tasks.
     reserved: [u64; REASONS],
     /// Nodes that are paid.
@@ -79,6 +83,8 @@ pub(crate) struct PoolBook {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Charge {
     pub(crate) held: [u64; REASONS],
+    /// Sum of `held`.
+    pub(crate) held_sum: u64,
     pub(crate) stranded: u64,
     pub(crate) fragmented: u64,
     pub(crate) insufficient: u64,
@@ -115,6 +121,8 @@ impl Ledger {
         let book = PoolBook {
             buckets: [Gauge::default(); BUCKETS],
             held: [Gauge::default(); REASONS],
+            any_held: false,
+            reserved_sum: 0,
             reserved: [0; REASONS],
             nodes: Gauge::default(),
             billed_extra: 0,
@@ -169,11 +177,14 @@ impl Ledger {
             Mode::Held => {
                 self.reserved_changed = true;
                 let reserved = &mut book.reserved[Reason::Latency.index()];
-                *reserved = if lower {
-                    *reserved - u64::from(requested)
+                let by = u64::from(requested);
+                if lower {
+                    *reserved -= by;
+                    book.reserved_sum -= by;
                 } else {
-                    *reserved + u64::from(requested)
-                };
+                    *reserved += by;
+                    book.reserved_sum += by;
+                }
             }
         }
     }
@@ -199,18 +210,22 @@ impl Ledger {
         let book = &mut self.pools[pool.index()];
         let totals = &state.totals;
         let ppm = |milli: u64| milli * u64::from(PPM);
-        book.nodes.set(totals.paid_nodes, now);
         let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
-        for reason in Reason::ALL {
-            let at = reason.index();
-            charged += charge.held[at];
-            let held = totals.held[at] + charge.held[at] + book.reserved[at];
-            book.held[at].set(ppm(held), now);
+        // Seventeen reasons, nearly always none of them: look only where something is held.
+        if totals.held_sum > 0 || charge.held_sum > 0 || book.reserved_sum > 0 || book.any_held {
+            book.any_held = false;
+            for at in 0..REASONS {
+                let held = totals.held[at] + charge.held[at] + book.reserved[at];
+                book.held[at].set(ppm(held), now);
+                book.any_held |= held > 0;
+            }
+            charged += charge.held_sum;
         }
         let free = totals
             .free
             .checked_sub(charged)
             .expect("more charged than was free");
+        book.nodes.set(totals.paid_nodes, now);
         for (bucket, milli) in [
             (Bucket::Provisioning, totals.provisioning),
             (Bucket::Down, totals.down),

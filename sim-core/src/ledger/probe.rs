@@ -42,7 +42,12 @@ pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
     if fits(world, demand, false) {
         return Status::Startable;
     }
-    if fits(world, demand, true) {
+    let entry = world.demands.get(demand);
+    let bound_by_more = entry.key.needs.iter().any(|(shape, _)| {
+        let request = world.shapes.request(*shape);
+        request.cpu.0 > 0 || request.memory.0 > 0
+    });
+    if bound_by_more && fits(world, demand, true) {
         return Status::Stranded;
     }
     let free: u64 = accepted
@@ -75,7 +80,7 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
             }
             let pick = |(all, gpu): (u16, u16)| u64::from(if gpus_only { gpu } else { all });
             slots -= pick(space.slots_of(node, &request)).min(slots);
-            if !state.failed {
+            if state.is_usable() {
                 // Switched off but paid: free in truth.
                 let sharing = space.sharing(node);
                 let mut free = state.free;
@@ -111,7 +116,9 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
                     break;
                 }
                 let state = world.cluster.node(node);
-                left -= fill(space, node, &request, left, state.stage, state.failed);
+                if state.is_usable() {
+                    left -= fill(space, node, &request, left);
+                }
             }
         }
         if left > 0 {
@@ -123,23 +130,12 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
     all
 }
 
-/// Puts up to `wanted` tasks on a node of the space; returns how many fitted.
-fn fill(
-    space: &mut Space,
-    node: NodeId,
-    request: &crate::TaskRequest,
-    wanted: u32,
-    stage: crate::Stage,
-    failed: bool,
-) -> u32 {
+/// Puts up to `wanted` tasks on a usable node of the space; returns how many fitted.
+fn fill(space: &mut Space, node: NodeId, request: &crate::TaskRequest, wanted: u32) -> u32 {
     let sharing = space.sharing(node);
     let mut free = *space.node(node);
-    if stage == crate::Stage::Off {
-        free.open = true;
-    }
-    if failed {
-        return 0;
-    }
+    // It may be switched off.
+    free.open = true;
     let mut placed = 0;
     while placed < wanted && free.fits(request, sharing) {
         let Some(grant) = assume(&free, request, sharing) else {

@@ -141,8 +141,16 @@ impl Waits {
             self.leave(world.now, world.jobs.slot_mut(slot));
             return;
         };
+        let user = source == Source::Fixed(Reason::User);
+        // What is left of a job that is larger than the supply is no demand either.
+        let never = world.jobs.slot(slot).never_fits;
+        let source = if never && !user {
+            Source::Fixed(Reason::NeverFits)
+        } else {
+            source
+        };
         let (demand, milli) = match world.unmet(slot) {
-            Some((demand, milli)) if source != Source::Fixed(Reason::User) => (Some(demand), milli),
+            Some((demand, milli)) if !user && !never => (Some(demand), milli),
             _ => (None, 0),
         };
         let source = match (demand, source) {
@@ -381,7 +389,10 @@ impl Waits {
         }
         let by = &mut self.sets[set as usize].by;
         let sum = match column {
-            Column::Startable(why) => &mut by.held[why.index()],
+            Column::Startable(why) => {
+                by.held_sum = by.held_sum - before + after;
+                &mut by.held[why.index()]
+            }
             Column::Stranded => &mut by.stranded,
             Column::Fragmented => &mut by.fragmented,
             Column::Insufficient => &mut by.insufficient,
@@ -406,14 +417,16 @@ impl Waits {
             *demand -= taken;
             taken
         };
-        for set in sets() {
+        for set in sets().filter(|set| set.by.held_sum > 0) {
             let mut demand = set.by.held;
             for pool in set.pools.iter() {
                 let place = pool.index();
-                let held = &mut charges[place].held;
-                for (held, demand) in held.iter_mut().zip(&mut demand) {
+                let charge = &mut charges[place];
+                for (held, demand) in charge.held.iter_mut().zip(&mut demand) {
                     if *demand > 0 {
-                        *held += take(&mut free[place], demand);
+                        let taken = take(&mut free[place], demand);
+                        *held += taken;
+                        charge.held_sum += taken;
                     }
                 }
             }

@@ -13,7 +13,7 @@ use crate::decision::{
 use crate::device::{Grant, Refusal};
 use crate::engine::Phase;
 use crate::error::{DecisionError, RunError};
-use crate::ids::{HoldId, JobRef, SchedulerId};
+use crate::ids::{HoldId, JobRef, NodeId, SchedulerId};
 use crate::job::Advance;
 use crate::live::After;
 use crate::observe::EventKind;
@@ -66,23 +66,21 @@ impl Simulation {
                 hold: spec,
                 commit,
                 claim,
-            } => self.make_hold(hold, spec, arena, commit, claim),
-            Decision::Release { hold } => self.release_hold(hold),
+            } => self.make_hold(id, hold, spec, arena, commit, claim),
+            Decision::Release { hold } => self.release_hold(id, hold),
             Decision::Commit {
                 what: Promise::Hold(hold),
             } => {
-                let entry = self
-                    .world
-                    .holds
-                    .get_mut(hold)
-                    .ok_or(DecisionError::UnknownHold)?;
-                entry.committed = true;
-                self.changes += 1;
+                self.check_hold(id, hold)?;
+                if let Some(entry) = self.world.holds.get_mut(hold) {
+                    entry.committed = true;
+                }
+                self.note(EventKind::HoldCommitted { hold });
                 Ok(())
             }
             Decision::Abandon {
                 what: Promise::Hold(hold),
-            } => self.release_hold(hold),
+            } => self.release_hold(id, hold),
             Decision::Commit {
                 what: Promise::Tasks(tasks),
             } => {
@@ -143,6 +141,14 @@ impl Simulation {
         Ok(())
     }
 
+    fn check_hold(&self, id: SchedulerId, hold: HoldId) -> Result<(), DecisionError> {
+        match self.world.hold(hold) {
+            None => Err(DecisionError::UnknownHold),
+            Some(found) if found.owner != id => Err(DecisionError::NotYourHold),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The tasks of a set that are in a state the decision applies to.
     fn select(
         &self,
@@ -188,8 +194,8 @@ impl Simulation {
         if self.world.jobs.slot(slot).withheld.is_some() {
             return Err(DecisionError::NotAdmitted);
         }
-        if within.is_some_and(|hold| self.world.hold(hold).is_none()) {
-            return Err(DecisionError::UnknownHold);
+        if let Some(hold) = within {
+            self.check_hold(id, hold)?;
         }
         let mut places = self.select(tasks, |state| state == TaskState::Pending)?;
         let whole = matches!(tasks, TaskSet::Job(_));
@@ -323,14 +329,17 @@ impl Simulation {
         for place in &places {
             let job = self.world.jobs.slot(slot);
             let unit = job.unit_of(*place);
-            if job.tasks[*place].state == Running && last_unit != Some(unit) {
+            let state = job.tasks[*place].state;
+            if state == Running && last_unit != Some(unit) {
                 last_unit = Some(unit);
                 if !suspends {
                     self.summary.preemptions += 1;
                     self.world.jobs.slot_mut(slot).preemptions += 1;
                 }
             }
-            self.stop_unit(slot, unit, unsaved);
+            if state.has_progress() {
+                self.stop_unit(slot, unit, unsaved);
+            }
         }
         let after = match then {
             Then::Requeue { not_before } => After::Requeue(not_before),
@@ -412,6 +421,7 @@ impl Simulation {
                 tasks,
             });
         }
+        let used = self.tasks_to_replace(slot, spots.len())?;
         let by = Component::Scheduler(id);
         self.stop_unit(slot, 0, Unsaved::Saved);
         // Everything is given back first: old and new places may overlap.
@@ -420,21 +430,48 @@ impl Simulation {
             let state = self.world.jobs.slot(slot).tasks[place].state;
             if state.is_bound() || state == TaskState::Reserved {
                 self.vacate(slot, place);
-                if place >= spots.len() {
+                if used.binary_search(&place).is_err() {
                     self.shrink_away(slot, place, by);
                 }
             }
         }
         let restart = self.world.jobs.slot(slot).spec.profile.restart;
-        for (place, spot) in spots.iter().enumerate() {
+        for (&place, spot) in used.iter().zip(spots) {
             let grant = self
                 .choose(slot, place, *spot, None)
                 .map_err(DecisionError::DoesNotFit)?;
             self.world.occupy(slot, place, spot.node, grant, None);
             self.restart_in_place(slot, place, restart, by);
         }
+        let now = self.world.now;
+        let job = self.world.jobs.slot_mut(slot);
+        if job.start.is_none() && !job.is_queued() {
+            job.start = Some(now);
+        }
         self.relist(slot);
         Ok(())
+    }
+
+    /// The tasks that a moved or resized job goes on with, ascending: those that have a place first,
+    /// then pending ones. Tasks that are gated, suspended, ending or over are no use.
+    fn tasks_to_replace(&self, slot: u32, count: usize) -> Result<Places, DecisionError> {
+        let tasks = &self.world.jobs.slot(slot).tasks;
+        let placed = |state: TaskState| state.is_bound() || state == TaskState::Reserved;
+        let mut used: Places = (0..tasks.len())
+            .filter(|place| {
+                placed(tasks[*place].state) || tasks[*place].state == TaskState::Pending
+            })
+            .collect();
+        if used.len() < count {
+            let useless =
+                |task: &&crate::live::Task| !placed(task.state) && task.state != TaskState::Pending;
+            let state = tasks.iter().find(useless).map(|task| task.state);
+            return Err(state.map_or(DecisionError::NothingToDo, DecisionError::WrongState));
+        }
+        used.sort_by_key(|place| (!placed(tasks[*place].state), *place));
+        used.truncate(count);
+        used.sort_unstable();
+        Ok(used)
     }
 
     fn waiting(&mut self, id: SchedulerId, scope: Scope, why: Reason) -> Result<(), DecisionError> {
@@ -478,6 +515,7 @@ impl Simulation {
 
     fn make_hold(
         &mut self,
+        owner: SchedulerId,
         id: HoldId,
         spec: HoldSpec,
         arena: &Decisions,
@@ -485,10 +523,19 @@ impl Simulation {
         claim: Claim,
     ) -> Result<(), DecisionError> {
         let now = self.world.now;
-        let nodes = self.world.cluster.nodes.len();
         let parts = arena.parts(spec.parts);
-        if id.0 < self.world.holds.next || parts.iter().any(|part| part.node.index() >= nodes) {
+        if id.0 != self.world.holds.next {
             return Err(DecisionError::UnknownHold);
+        }
+        let pools = self.world.scheduler_pools[owner.index()];
+        let nodes = &self.world.cluster.nodes;
+        let mine = |node: NodeId| {
+            nodes
+                .get(node.index())
+                .is_some_and(|n| pools.contains(n.pool))
+        };
+        if !parts.iter().all(|part| mine(part.node)) {
+            return Err(DecisionError::UnknownNode);
         }
         let parts = parts
             .iter()
@@ -498,6 +545,7 @@ impl Simulation {
             parts,
             from: spec.from,
             until: spec.until,
+            owner,
             who: spec.who,
             why: match spec.why {
                 Reason::DoesNotFit => Reason::Reservation,
@@ -542,16 +590,14 @@ impl Simulation {
         }
     }
 
-    fn release_hold(&mut self, id: HoldId) -> Result<(), DecisionError> {
-        if self.world.hold(id).is_none() {
-            return Err(DecisionError::UnknownHold);
-        }
-        self.end_hold(id);
+    fn release_hold(&mut self, owner: SchedulerId, id: HoldId) -> Result<(), DecisionError> {
+        self.check_hold(owner, id)?;
+        self.end_hold(id, Component::Scheduler(owner));
         Ok(())
     }
 
     /// A hold ends, by decision or by itself.
-    pub(super) fn end_hold(&mut self, id: HoldId) {
+    pub(super) fn end_hold(&mut self, id: HoldId, by: Component) {
         let Some(hold) = self.world.end_hold(id) else {
             return;
         };
@@ -559,7 +605,7 @@ impl Simulation {
             self.queue.cancel(timer);
         }
         for part in &hold.parts {
-            self.inboxes.node(part.node, Component::Engine);
+            self.inboxes.node(part.node, by);
         }
         self.note(EventKind::HoldEnded { hold: id });
     }

@@ -18,12 +18,27 @@ pub(super) enum Component {
 }
 
 impl Component {
-    /// Slots for wake-ups: controllers, admission, schedulers, autoscaler.
+    /// Number of places: controllers, admission, schedulers, autoscaler.
     pub(super) fn count(platform: &Platform) -> usize {
         platform.controllers.len() + 1 + platform.schedulers.len() + 1
     }
 
-    /// The component's place among the wake-ups.
+    /// The component at a place.
+    pub(super) fn at(place: usize, platform: &Platform) -> Self {
+        let small = |id: usize| u8::try_from(id).expect("at most 64 components");
+        let controllers = platform.controllers.len();
+        let schedulers = platform.schedulers.len();
+        match place {
+            _ if place < controllers => Self::Controller(ControllerId(small(place))),
+            _ if place == controllers => Self::Admission,
+            _ if place <= controllers + schedulers => {
+                Self::Scheduler(SchedulerId(small(place - controllers - 1)))
+            }
+            _ => Self::Autoscaler,
+        }
+    }
+
+    /// The component's place in the order in which components are called.
     pub(super) fn place(self, platform: &Platform) -> usize {
         let controllers = platform.controllers.len();
         match self {
@@ -49,84 +64,114 @@ impl Component {
     }
 }
 
-/// One inbox per component.
+/// One inbox per component, in the order in which they are called, and which of them hold news.
 #[derive(Clone, Debug)]
 pub(super) struct Inboxes {
-    pub(super) controllers: Vec<Inbox>,
+    list: Vec<Inbox>,
+    /// Bit `i`: inbox `i` may hold news.
+    pub(super) ready: u64,
     interest: Vec<Interest>,
-    pub(super) admission: Inbox,
-    pub(super) schedulers: Vec<Inbox>,
     progress: Vec<bool>,
-    pub(super) autoscaler: Inbox,
-    has_admission: bool,
-    has_autoscaler: bool,
+    admission: Option<usize>,
+    autoscaler: Option<usize>,
+    first_scheduler: usize,
 }
 
 impl Inboxes {
     pub(super) fn new(platform: &Platform) -> Self {
+        let schedulers = platform.schedulers.iter();
+        let place = |component: Component| component.place(platform);
         Self {
-            controllers: vec![Inbox::default(); platform.controllers.len()],
+            list: vec![Inbox::default(); Component::count(platform)],
+            ready: 0,
             interest: platform.controllers.iter().map(|c| c.interest()).collect(),
-            admission: Inbox::default(),
-            schedulers: vec![Inbox::default(); platform.schedulers.len()],
-            progress: platform
-                .schedulers
-                .iter()
-                .map(|s| s.policy.wants_progress())
-                .collect(),
-            autoscaler: Inbox::default(),
-            has_admission: platform.admission.is_some(),
-            has_autoscaler: platform.autoscaler.is_some(),
+            progress: schedulers.map(|s| s.policy.wants_progress()).collect(),
+            admission: platform
+                .admission
+                .as_ref()
+                .map(|_| place(Component::Admission)),
+            autoscaler: platform
+                .autoscaler
+                .as_ref()
+                .map(|_| place(Component::Autoscaler)),
+            first_scheduler: place(Component::Scheduler(SchedulerId(0))),
         }
     }
 
-    pub(super) fn of(&mut self, component: Component) -> &mut Inbox {
-        match component {
-            Component::Controller(id) => &mut self.controllers[id.index()],
-            Component::Admission => &mut self.admission,
-            Component::Scheduler(id) => &mut self.schedulers[id.index()],
-            Component::Autoscaler | Component::Engine => &mut self.autoscaler,
+    /// The inbox at a place, to put news into.
+    pub(super) fn post(&mut self, place: usize) -> &mut Inbox {
+        self.ready |= 1 << place;
+        &mut self.list[place]
+    }
+
+    /// A scheduler's inbox, to put news into.
+    pub(super) fn post_scheduler(&mut self, id: SchedulerId) -> &mut Inbox {
+        self.post(self.first_scheduler + id.index())
+    }
+
+    /// Exchanges the news at a place for an empty inbox.
+    pub(super) fn exchange(&mut self, place: usize, empty: Inbox) -> Inbox {
+        self.ready &= !(1 << place);
+        std::mem::replace(&mut self.list[place], empty)
+    }
+
+    /// Another policy takes the place of a scheduler's: it starts with an empty inbox.
+    pub(super) fn replaced(&mut self, component: Component, wants_progress: bool) {
+        if let Component::Scheduler(id) = component {
+            self.exchange(self.first_scheduler + id.index(), Inbox::default());
+            self.progress[id.index()] = wants_progress;
         }
     }
 
-    /// Nodes changed: schedulers and the autoscaler hear of it.
+    /// A node changed: schedulers and the autoscaler hear of it, but not who caused it.
     pub(super) fn node(&mut self, node: NodeId, by: Component) {
-        for inbox in &mut self.schedulers {
-            inbox.nodes.push(node);
+        for id in 0..self.progress.len() {
+            let place = self.first_scheduler + id;
+            if !matches!(by, Component::Scheduler(cause) if cause.index() == id) {
+                self.post(place).nodes.push(node);
+            }
         }
-        if self.has_autoscaler && by != Component::Autoscaler {
-            self.autoscaler.nodes.push(node);
+        if by != Component::Autoscaler {
+            self.node_use(node);
         }
     }
 
     /// A node became idle or busy: the autoscaler hears of it.
     pub(super) fn node_use(&mut self, node: NodeId) {
-        if self.has_autoscaler {
-            self.autoscaler.nodes.push(node);
+        if let Some(place) = self.autoscaler {
+            self.post(place).nodes.push(node);
         }
     }
 }
 
 impl Simulation {
-    /// Tells a job's scheduler, admission and the autoscaler of a change, but not who caused it.
+    /// Tells a job's scheduler, admission and the autoscaler of a change, and its controller of its
+    /// end, but not who caused it.
     pub(super) fn tell_job(&mut self, job: JobRef, what: JobNews, by: Component) {
         let scheduler = self.world.jobs.slot(job.slot).scheduler;
         let change = JobChange { job, what };
         if by != Component::Scheduler(scheduler) {
-            self.inboxes.schedulers[scheduler.index()].jobs.push(change);
+            self.inboxes.post_scheduler(scheduler).jobs.push(change);
         }
-        if self.inboxes.has_admission && by != Component::Admission {
-            self.inboxes.admission.jobs.push(change);
+        if let (Some(place), true) = (self.inboxes.admission, by != Component::Admission) {
+            self.inboxes.post(place).jobs.push(change);
         }
-        if self.inboxes.has_autoscaler && matches!(what, JobNews::Ended(_)) {
-            self.inboxes.autoscaler.jobs.push(change);
+        if let JobNews::Ended(_) = what {
+            if let Some(place) = self.inboxes.autoscaler {
+                self.inboxes.post(place).jobs.push(change);
+            }
+            let kind = self.world.jobs.slot(job.slot).spec.request.kind;
+            if by != Component::Controller(kind) {
+                self.inboxes.post(kind.index()).jobs.push(change);
+            }
         }
     }
 
     /// Tells a job's controller.
     pub(super) fn tell_controller(&mut self, job: JobRef, what: JobNews) {
         let kind = self.world.jobs.slot(job.slot).spec.request.kind;
-        self.inboxes.controllers[kind.index()]
+        self.inboxes
+            .post(kind.index())
             .jobs
             .push(JobChange { job, what });
     }
@@ -139,9 +184,7 @@ impl Simulation {
         if by != Component::Scheduler(scheduler)
             && (!progress || self.inboxes.progress[scheduler.index()])
         {
-            self.inboxes.schedulers[scheduler.index()]
-                .tasks
-                .push(change);
+            self.inboxes.post_scheduler(scheduler).tasks.push(change);
         }
         let interest = self.inboxes.interest[kind.index()];
         let lost = matches!(
@@ -151,18 +194,22 @@ impl Simulation {
         let wanted = (lost && interest.lost) || (!lost && interest.progress);
         let finished = matches!(change.end, Some(TaskEnd::Done | TaskEnd::JobFinished));
         if wanted && !finished && by != Component::Controller(kind) {
-            self.inboxes.controllers[kind.index()].tasks.push(change);
+            self.inboxes.post(kind.index()).tasks.push(change);
         }
-        if self.inboxes.has_admission && by != Component::Admission && change.end.is_some() {
-            self.inboxes.admission.tasks.push(change);
+        // An eviction that requeues ends an attempt too: the next one is what there is to see of it.
+        let requeued =
+            change.task.attempt > 0 && matches!(change.now, TaskState::Pending | TaskState::Gated);
+        let told = by != Component::Admission && (change.end.is_some() || requeued);
+        if let (Some(place), true) = (self.inboxes.admission, told) {
+            self.inboxes.post(place).tasks.push(change);
         }
     }
 
     /// Tells the autoscaler that a scheduler called a job unschedulable.
     pub(super) fn tell_unschedulable(&mut self, job: JobRef) {
-        if self.inboxes.has_autoscaler {
+        if let Some(place) = self.inboxes.autoscaler {
             let what = JobNews::Unschedulable;
-            self.inboxes.autoscaler.jobs.push(JobChange { job, what });
+            self.inboxes.post(place).jobs.push(JobChange { job, what });
         }
     }
 }

@@ -48,6 +48,7 @@ impl Simulation {
         phase: Phase,
         event: Ev,
     ) -> crate::engine::EventHandle {
+        self.reopened |= at == self.world.now;
         self.queue.schedule(at, phase, event)
     }
 
@@ -99,16 +100,20 @@ impl Simulation {
                 self.changes += 1;
                 self.world.start_hold(hold);
                 self.schedule_hold_end(hold);
+                let parts = self.world.hold(hold).map(|hold| &hold.parts);
+                for part in parts.into_iter().flatten() {
+                    self.inboxes.node(part.node, Component::Engine);
+                }
             }
             Ev::HoldEnd { hold } => {
                 if let Some(entry) = self.world.holds.get_mut(hold) {
                     entry.timer = None;
                 }
-                self.end_hold(hold);
+                self.end_hold(hold, Component::Engine);
             }
             Ev::Wake { component } => {
                 self.wakes[component.place(&self.platform)] = None;
-                self.inboxes.of(component).woken = true;
+                self.inboxes.post(component.place(&self.platform)).woken = true;
             }
         }
     }
@@ -136,6 +141,7 @@ impl Simulation {
             EventKind::Node { node, what, .. } => [7 | (what as u64) << 8, u64::from(node.0)],
             EventKind::HoldMade { hold, milli } => [8 | u64::from(milli) << 8, u64::from(hold.0)],
             EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
+            EventKind::HoldCommitted { hold } => [10, u64::from(hold.0)],
         };
         self.digest.word(now.as_nanos());
         self.digest.word(words[0]);

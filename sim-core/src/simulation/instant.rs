@@ -22,6 +22,7 @@ impl Simulation {
             return Ok(Step::Over(self.world.now));
         }
         self.scratch.recording = observer.wants_events();
+        self.scratch.recording_jobs = observer.wants_jobs();
         let next = self.next_time()?;
         let end = self.end_time();
         let is_drained = self.is_drained();
@@ -37,11 +38,12 @@ impl Simulation {
         }
         let now = self.world.now;
         loop {
+            self.reopened = false;
             self.apply_events()?;
             self.round()?;
             self.settle();
             // An instant is re-opened by what was created at it.
-            if self.queue.peek_key().is_none_or(|key| key.time != now) {
+            if !self.reopened {
                 break;
             }
         }
@@ -54,7 +56,7 @@ impl Simulation {
     }
 
     /// The last instant the run may take.
-    fn end_time(&self) -> SimTime {
+    pub(super) fn end_time(&self) -> SimTime {
         match self.options.horizon {
             Horizon::After(length) => SimTime::ZERO.saturating_add(length),
             Horizon::Drain => self.last_submit.saturating_add(DRAIN_LIMIT),
@@ -62,7 +64,7 @@ impl Simulation {
     }
 
     /// Whether a drain run has nothing left to wait for.
-    fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.options.horizon == Horizon::Drain
             && self.next_arrival.is_none()
             && self.finite_jobs == 0
@@ -86,18 +88,19 @@ impl Simulation {
     fn settle_wait(&mut self, slot: u32) {
         let job = self.world.jobs.slot_mut(slot);
         job.wait_dirty = false;
-        // The common case: it came and was placed within one instant.
-        if job.wait.lane.is_none() && !job.is_queued() {
-            return;
-        }
         if !job.is_queued() {
+            // What was said of its waiting is over with it.
             job.own = None;
+            // The common case: it came and was placed within one instant.
+            if job.wait.lane.is_none() {
+                return;
+            }
         }
         self.waits.refresh(&mut self.world, slot);
     }
 
     /// Charges free capacity to pending demand and sets the ledger's idle levels.
-    fn settle_idle(&mut self) {
+    pub(super) fn settle_idle(&mut self) {
         let now = self.world.now;
         let pools = &mut self.world.cluster.pools;
         let charges_moved = std::mem::take(&mut self.waits.changed)
@@ -131,14 +134,17 @@ impl Simulation {
             self.world.jobs.slot_mut(slot).recorded = true;
             let record = self.record(slot);
             self.summary.add(&record);
-            self.scratch.records.push(record);
+            if self.scratch.recording_jobs {
+                self.scratch.records.push(record);
+            }
         }
     }
 
-    /// What is recorded of a job as it stands.
+    /// What is recorded of a job as it stands; its nodes and cost only if somebody wants to know.
     fn record(&self, slot: u32) -> JobRecord {
         let job = self.world.jobs.slot(slot);
         let request = &job.spec.request;
+        let wanted = self.scratch.recording_jobs;
         let attempts = job
             .tasks
             .iter()
@@ -165,8 +171,16 @@ impl Simulation {
             useful: job.useful - job.lost,
             lost: job.lost,
             held: job.held.iter().map(|(_, amount)| amount).sum(),
-            cost: self.cost_of(slot),
-            nodes: job.nodes_used.to_vec(),
+            cost: if wanted {
+                self.cost_of(slot)
+            } else {
+                MicroDollars(0)
+            },
+            nodes: if wanted {
+                job.nodes_used.to_vec()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -232,7 +246,9 @@ impl Simulation {
                 .close(self.world.now, self.world.jobs.slot_mut(slot));
             let record = self.record(slot);
             self.summary.add(&record);
-            self.scratch.records.push(record);
+            if self.scratch.recording_jobs {
+                self.scratch.records.push(record);
+            }
         }
         self.deliver(observer);
     }

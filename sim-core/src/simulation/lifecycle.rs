@@ -47,6 +47,9 @@ impl Simulation {
         command: LifecycleCommand,
     ) -> Result<(), DecisionError> {
         let by = Component::Controller(id);
+        if command.job().is_some_and(|job| self.has_ended(job)) {
+            return Ok(());
+        }
         match command {
             LifecycleCommand::Create { job, gate } => {
                 self.check_kind(id, job)?;
@@ -86,8 +89,11 @@ impl Simulation {
                     .ok_or(DecisionError::UnknownTask)?;
                 let slot = task.job.slot;
                 let unit = self.world.jobs.slot(slot).unit_of(place);
-                self.stop_unit(slot, unit, Unsaved::Lost);
-                if self.world.jobs.slot(slot).tasks[place].state != TaskState::Over {
+                let state = self.world.jobs.slot(slot).tasks[place].state;
+                if state.has_progress() {
+                    self.stop_unit(slot, unit, Unsaved::Lost);
+                }
+                if state != TaskState::Over {
                     self.end_task(slot, place, TaskEnd::Stopped, by);
                 }
                 self.relist(slot);
@@ -111,11 +117,15 @@ impl Simulation {
         }
     }
 
+    /// Whether a job ended in this instant: what is asked for it comes too late and is void, since
+    /// whoever asks may not have had the news yet.
+    fn has_ended(&self, job: JobRef) -> bool {
+        let found = self.world.jobs.get(job);
+        found.is_some_and(|job| job.outcome.is_some())
+    }
+
     fn check_kind(&self, id: ControllerId, job: JobRef) -> Result<(), DecisionError> {
         let found = self.world.jobs.get(job).ok_or(DecisionError::UnknownJob)?;
-        if found.outcome.is_some() {
-            return Err(DecisionError::UnknownJob);
-        }
         if found.spec.request.kind != id {
             return Err(DecisionError::NotYours);
         }
@@ -136,15 +146,21 @@ impl Simulation {
             }
             self.open_or_gate(slot, task, gate, by);
         }
-        self.note_never_fits(slot);
         self.relist(slot);
+        self.note_never_fits(slot);
         self.tell_job(job, JobNews::Created, by);
         Ok(())
     }
 
     /// Whether a job is larger than the supply, found out when its tasks come to be.
     fn note_never_fits(&mut self, slot: u32) {
-        if let Some((demand, _)) = self.world.unmet(slot) {
+        let job = self.world.jobs.slot(slot);
+        let demand = if job.listed {
+            Some(job.demand)
+        } else {
+            self.world.unmet(slot).map(|(demand, _)| demand)
+        };
+        if let Some(demand) = demand {
             let never = !self.world.demands.get(demand).can_ever;
             self.world.jobs.slot_mut(slot).never_fits = never;
         }
@@ -226,6 +242,9 @@ impl Simulation {
 
     fn apply_admission(&mut self, command: AdmissionCommand) -> Result<(), DecisionError> {
         let by = Component::Admission;
+        if command.job().is_some_and(|job| self.has_ended(job)) {
+            return Ok(());
+        }
         match command {
             AdmissionCommand::Admit { job, pools } => {
                 let scheduler = self
@@ -263,10 +282,18 @@ impl Simulation {
                 self.world.jobs.slot_mut(slot).withheld = Some(why);
                 self.note(EventKind::Withheld { job, why });
                 for unit in 0..self.world.jobs.slot(slot).units.len() {
-                    self.stop_unit(slot, unit, Unsaved::Lost);
+                    // What is done stays done.
+                    if !self.world.jobs.slot(slot).units[unit].done_work {
+                        self.stop_unit(slot, unit, Unsaved::Lost);
+                    }
                 }
                 for task in 0..self.world.jobs.slot(slot).tasks.len() {
-                    let state = self.world.jobs.slot(slot).tasks[task].state;
+                    let entry = &mut self.world.jobs.slot_mut(slot).tasks[task];
+                    let state = entry.state;
+                    if matches!(entry.after, After::Suspend(_)) {
+                        // On its way to being suspended: it must not be resumed without admission.
+                        entry.after = After::Requeue(None);
+                    }
                     if state.holds() && state != TaskState::Ending || state == TaskState::Suspended
                     {
                         self.evict_one(slot, task, grace, After::Requeue(None), by);

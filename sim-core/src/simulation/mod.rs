@@ -100,8 +100,13 @@ pub struct Simulation {
     digest: WordHash,
     /// Things that happened, ever; shows whether a call changed anything.
     changes: u64,
+    /// Whether something was scheduled for the present instant since its events were applied.
+    reopened: bool,
     /// Calls in a row that were only woken and changed nothing.
     idle_calls: u32,
+    /// Calls at the instant `calls_from`.
+    calls: u32,
+    calls_from: SimTime,
     /// Live jobs that keep a drain run alive: those with an end.
     finite_jobs: u64,
     options: RunOptions,
@@ -116,7 +121,9 @@ struct Scratch {
     ended: Vec<u32>,
     tape: Vec<Event>,
     recording: bool,
+    recording_jobs: bool,
     records: Vec<JobRecord>,
+    inbox: crate::news::Inbox,
     decisions: Decisions,
     lifecycle: crate::controller::Lifecycle,
     admissions: crate::admission::Admissions,
@@ -167,6 +174,11 @@ impl Simulation {
                 scheduler,
             });
         }
+        if Component::count(&platform) > 64 {
+            return Err(BuildError::TooManyComponents {
+                platform: platform.name,
+            });
+        }
         let settings = platform.settings(supply.pools.len());
         let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();
         let mut world = World::build(
@@ -191,7 +203,10 @@ impl Simulation {
             scratch: Scratch::default(),
             digest: WordHash::default(),
             changes: 0,
+            reopened: false,
             idle_calls: 0,
+            calls: 0,
+            calls_from: SimTime::ZERO,
             finite_jobs: 0,
             over: false,
             faults: Vec::new(),
@@ -216,6 +231,10 @@ impl Simulation {
             policy.begin(&view, grants);
         }
         self.begin_faults();
+        // Owned nodes are paid from 0, not from the first event.
+        if self.ledger.on {
+            self.settle_idle();
+        }
     }
 
     /// Takes the next instant.
@@ -243,7 +262,8 @@ impl Simulation {
         Ok(self.report())
     }
 
-    /// Runs every instant up to and including `until`, watched.
+    /// Runs every instant up to and including `until`, watched; unless the run is over by then, the
+    /// clock shows `until` afterwards, and a policy that takes another's place acts there.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -254,6 +274,10 @@ impl Simulation {
     ) -> Result<(), RunError> {
         while !self.over && self.next_time()?.is_some_and(|next| next <= until) {
             self.step_with(observer)?;
+        }
+        let goes_on = !self.over && !self.is_drained() && until <= self.end_time();
+        if goes_on && self.next_time()?.is_some() {
+            self.world.now = self.world.now.max(until);
         }
         Ok(())
     }
@@ -297,7 +321,10 @@ impl Simulation {
             },
             digest: self.digest,
             changes: self.changes,
+            reopened: self.reopened,
             idle_calls: self.idle_calls,
+            calls: self.calls,
+            calls_from: self.calls_from,
             finite_jobs: self.finite_jobs,
             options: self.options.clone(),
             over: self.over,
@@ -306,16 +333,28 @@ impl Simulation {
 
     /// Puts another policy in the place of a scheduler's: to ask a fork "what if".
     ///
-    /// The new policy is told everything that is pending, as if it had just been created.
+    /// The new policy is told everything that is pending, as if it had just been created, and is
+    /// asked at once, at the present time. What was on its way to the old one is gone: its news and
+    /// its wake-up. Its holds stay until somebody releases them.
     ///
     /// # Panics
     /// If there is no such scheduler.
     pub fn replace_policy(&mut self, scheduler: SchedulerId, policy: impl crate::Policy + 'static) {
+        self.inboxes
+            .replaced(Component::Scheduler(scheduler), policy.wants_progress());
         self.platform.schedulers[scheduler.index()].policy = Box::new(policy);
+        // Before anything was submitted there is nothing to ask about.
+        if !self.over && self.summary.submitted > 0 {
+            self.wake(Component::Scheduler(scheduler), self.world.now)
+                .expect("now is not in the past");
+        } else {
+            self.cancel_wake(Component::Scheduler(scheduler));
+        }
+        self.world.sync_space();
         let view = View::new(&self.world, scheduler);
         let policy = &mut self.platform.schedulers[scheduler.index()].policy;
         policy.begin(&view, Grants::of(policy.knowledge()));
-        let inbox = &mut self.inboxes.schedulers[scheduler.index()];
+        let inbox = self.inboxes.post_scheduler(scheduler);
         let created = crate::JobNews::Created;
         inbox
             .jobs

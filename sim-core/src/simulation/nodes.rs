@@ -67,12 +67,15 @@ impl Simulation {
             let unit = job.unit_of(place);
             let entry = &mut job.tasks[place];
             entry.dead = true;
-            if entry.state == TaskState::Starting
+            let state = entry.state;
+            if state == TaskState::Starting
                 && let Some(timer) = entry.timer.take()
             {
                 self.queue.cancel(timer);
             }
-            self.stop_unit(slot, unit, Unsaved::Lost);
+            if state.has_progress() {
+                self.stop_unit(slot, unit, Unsaved::Lost);
+            }
         }
         let pool = self.world.cluster.node(node).pool;
         let delay = self.settings[pool.index()].detection_delay;

@@ -157,6 +157,10 @@ impl Simulation {
     fn review_unit(&mut self, slot: u32, unit: usize) {
         self.world.jobs.slot_mut(slot).units[unit].dirty = false;
         let job = self.world.jobs.slot(slot);
+        if job.outcome.is_some() {
+            // Whatever it had was stopped and taken off the books when it ended.
+            return;
+        }
         let range = job.tasks_of(unit);
         let tasks = &job.tasks[range.clone()];
         let alive = tasks
@@ -167,7 +171,7 @@ impl Simulation {
             Advance::Between { min, .. } => min as usize,
             _ => tasks.len(),
         };
-        let advances = alive >= needed && job.outcome.is_none() && !job.units[unit].done_work;
+        let advances = alive >= needed && !job.units[unit].done_work;
         if advances {
             self.set_speed(slot, unit);
         } else if job.units[unit].advancing {

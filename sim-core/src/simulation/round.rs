@@ -16,32 +16,45 @@ use crate::view::View;
 /// Calls in a row that only woke up and changed nothing, after which a run is given up.
 const IDLE_CALLS_MAX: u32 = 10_000;
 
+/// Calls at one instant after which a run is given up: components that undo each other's work, or a
+/// policy that undoes its own, change something every time and would go on for ever.
+const CALLS_PER_INSTANT_MAX: u32 = 1_000_000;
+
 impl Simulation {
     pub(super) fn round(&mut self) -> Result<(), RunError> {
-        let controllers = self.platform.controllers.len();
-        let schedulers = self.platform.schedulers.len();
-        loop {
-            let mut called = false;
-            for id in 0..controllers {
-                called |= self.call(Component::Controller(ControllerId(small(id))))?;
-            }
-            called |= self.call(Component::Admission)?;
-            for id in 0..schedulers {
-                called |= self.call(Component::Scheduler(SchedulerId(small(id))))?;
-            }
-            called |= self.call(Component::Autoscaler)?;
-            if !called {
-                return Ok(());
+        while self.inboxes.ready != 0 {
+            // One pass in order: news for a component further down is heard in this pass, news for
+            // one further up in the next.
+            let mut passed = 0;
+            loop {
+                let waiting = self.inboxes.ready & !passed;
+                if waiting == 0 {
+                    break;
+                }
+                let place = waiting.trailing_zeros();
+                passed |= u64::MAX >> (63 - place);
+                self.call(place as usize)?;
             }
         }
+        Ok(())
     }
 
-    /// Calls a component if it has news, and applies what it decides.
-    fn call(&mut self, component: Component) -> Result<bool, RunError> {
-        if self.inboxes.of(component).is_empty() {
-            return Ok(false);
+    /// Calls a component that has news, and applies what it decides.
+    fn call(&mut self, place: usize) -> Result<(), RunError> {
+        let component = Component::at(place, &self.platform);
+        if self.calls_from != self.world.now {
+            (self.calls_from, self.calls) = (self.world.now, 0);
         }
-        let inbox = std::mem::take(self.inboxes.of(component));
+        self.calls += 1;
+        if self.calls >= CALLS_PER_INSTANT_MAX {
+            return Err(RunError::Livelock {
+                time: self.world.now,
+                calls: self.calls,
+                component: component.name(&self.platform),
+            });
+        }
+        let empty = std::mem::take(&mut self.scratch.inbox);
+        let mut inbox = self.inboxes.exchange(place, empty);
         let only_woken = inbox.only_woken();
         let changes = self.changes;
         match component {
@@ -51,7 +64,8 @@ impl Simulation {
             Component::Autoscaler => self.call_autoscaler(&inbox)?,
             Component::Engine => {}
         }
-        self.give_back(component, inbox);
+        inbox.clear();
+        self.scratch.inbox = inbox;
         if only_woken && self.changes == changes {
             self.idle_calls += 1;
             if self.idle_calls >= IDLE_CALLS_MAX {
@@ -64,16 +78,7 @@ impl Simulation {
         } else {
             self.idle_calls = 0;
         }
-        Ok(true)
-    }
-
-    /// Returns an inbox's buffers, unless new news arrived meanwhile.
-    fn give_back(&mut self, component: Component, mut read: Inbox) {
-        let inbox = self.inboxes.of(component);
-        if inbox.is_empty() {
-            read.clear();
-            *inbox = read;
-        }
+        Ok(())
     }
 
     fn call_controller(&mut self, id: ControllerId, inbox: &Inbox) -> Result<(), RunError> {
@@ -130,18 +135,18 @@ impl Simulation {
         if at < self.world.now {
             return Err(DecisionError::WakeInThePast(at));
         }
-        let place = component.place(&self.platform);
-        if let Some(handle) = self.wakes[place].take() {
-            self.queue.cancel(handle);
-        }
+        self.cancel_wake(component);
         let handle = self.schedule(at, Phase::Timers, Ev::Wake { component });
-        self.wakes[place] = Some(handle);
+        self.wakes[component.place(&self.platform)] = Some(handle);
         Ok(())
     }
-}
 
-fn small(id: usize) -> u8 {
-    u8::try_from(id).expect("few components")
+    /// Takes a component's wake-up back.
+    pub(super) fn cancel_wake(&mut self, component: Component) {
+        if let Some(handle) = self.wakes[component.place(&self.platform)].take() {
+            self.queue.cancel(handle);
+        }
+    }
 }
 
 /// Answers an autoscaler's questions from the schedulers and the supply.

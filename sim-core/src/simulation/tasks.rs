@@ -136,6 +136,8 @@ impl Simulation {
 
     /// A task that holds its place is bound: it starts, or runs at once.
     pub(super) fn bind(&mut self, slot: u32, task: usize, by: Component) {
+        // A commit may come before the binding would have been confirmed.
+        self.cancel_timer(slot, task);
         let startup = self.world.jobs.slot(slot).spec.profile.startup;
         self.start_up(slot, task, startup, by);
         let now = self.world.now;
@@ -222,7 +224,8 @@ impl Simulation {
             task: reference,
             node,
         });
-        self.inboxes.schedulers[scheduler.index()]
+        self.inboxes
+            .post_scheduler(scheduler)
             .refused
             .push((reference, why));
     }

@@ -67,15 +67,30 @@ impl Node {
         self.stage == Stage::Up && !self.failed
     }
 
-    fn booking(&self, capacity: u32) -> Booking {
+    /// Whether what is free on it could serve work, in truth: a node that is switched off could.
+    pub(crate) fn is_usable(&self) -> bool {
+        let there = matches!(self.stage, Stage::Up | Stage::Off);
+        there && !self.failed && !self.cordoned && !self.under_notice
+    }
+
+    /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
+    /// the node's own condition comes first.
+    fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
         let mut booking = Booking::default();
         match self.stage {
             Stage::Absent | Stage::Requested => {}
             Stage::Booting => booking.provisioning = capacity,
             _ if self.failed => booking.down = capacity,
-            _ if self.cordoned || self.under_notice => booking.down = self.free.milli,
-            _ => booking.free = self.free.milli,
+            _ if self.cordoned || self.under_notice => {
+                let set_aside: u32 = held.iter().map(|(_, milli)| milli).sum();
+                booking.down = self.free.milli + set_aside;
+            }
+            _ => {
+                booking.free = self.free.milli;
+                return booking;
+            }
         }
+        held.clear();
         booking
     }
 }
@@ -88,6 +103,8 @@ pub(crate) struct PoolTotals {
     /// Free on working nodes that are not cordoned, beyond what holds set aside.
     pub(crate) free: u64,
     pub(crate) held: [u64; REASONS],
+    /// Sum of `held`.
+    pub(crate) held_sum: u64,
     /// Nodes that are paid.
     pub(crate) paid_nodes: u64,
 }
@@ -138,6 +155,7 @@ impl Cluster {
                     down: 0,
                     free: 0,
                     held: [0; REASONS],
+                    held_sum: 0,
                     paid_nodes: 0,
                 },
                 changed: true,
@@ -214,19 +232,39 @@ impl Cluster {
         Some(since)
     }
 
+    /// The free state of a node changed, and nothing else about it: the common case.
+    pub(crate) fn freed_or_taken(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let plain = node.stage == Stage::Up && !node.failed && !node.cordoned && !node.under_notice;
+        if !plain || !node.holds.is_empty() || !node.booked_held.is_empty() {
+            self.touched(id, SmallVec::new());
+            return;
+        }
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.free -= u64::from(node.booking.free);
+        pool.totals.free += u64::from(node.free.milli);
+        node.booking.free = node.free.milli;
+        pool.changed = true;
+        self.mark_dirty(id);
+    }
+
+    fn mark_dirty(&mut self, id: NodeId) {
+        self.capacity_changed = true;
+        let node = &mut self.nodes[id.index()];
+        if !node.dirty {
+            node.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
     /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
     /// date. `held` is what holds set aside on it, by reason [milli].
-    pub(crate) fn touched(&mut self, id: NodeId, held: SmallVec<[(Reason, u32); 1]>) {
+    pub(crate) fn touched(&mut self, id: NodeId, mut held: SmallVec<[(Reason, u32); 1]>) {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];
         node.free.open = node.is_open();
         let capacity = u32::from(pool.full.devices) * crate::units::MILLI_PER_GPU;
-        let booking = node.booking(capacity);
-        let held = if booking.down == capacity && node.failed {
-            SmallVec::new()
-        } else {
-            held
-        };
+        let booking = node.booking(capacity, &mut held);
         let totals = &mut pool.totals;
         if booking != node.booking {
             totals.provisioning += u64::from(booking.provisioning);
@@ -241,9 +279,11 @@ impl Cluster {
         if held != node.booked_held {
             for (why, milli) in &held {
                 totals.held[why.index()] += u64::from(*milli);
+                totals.held_sum += u64::from(*milli);
             }
             for (why, milli) in &node.booked_held {
                 totals.held[why.index()] -= u64::from(*milli);
+                totals.held_sum -= u64::from(*milli);
             }
             node.booked_held = held;
             pool.changed = true;
@@ -259,10 +299,6 @@ impl Cluster {
                 _ => {}
             }
         }
-        self.capacity_changed = true;
-        if !node.dirty {
-            node.dirty = true;
-            self.dirty.push(id);
-        }
+        self.mark_dirty(id);
     }
 }

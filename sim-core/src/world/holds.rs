@@ -11,10 +11,11 @@ use super::occupy::add_to;
 use crate::decision::HoldFor;
 use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
 use crate::engine::EventHandle;
-use crate::ids::{HoldId, NodeId};
+use crate::ids::{HoldId, NodeId, SchedulerId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::reason::Reason;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// What a hold sets aside on one node.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Hold {
     pub(crate) parts: Vec<Part>,
     pub(crate) from: SimTime,
     pub(crate) until: Option<SimTime>,
+    /// The scheduler that made it, the only one that may use or end it.
+    pub(crate) owner: SchedulerId,
     pub(crate) who: HoldFor,
     pub(crate) why: Reason,
     /// Its start has come.
@@ -152,14 +155,14 @@ impl World {
         let devices = self.cluster.node(node).free.devices;
         let mut free = NodeFree::empty(devices, 0, 0);
         free.left = [0; crate::device::MAX_DEVICES];
-        (free.milli, free.whole) = (0, 0);
+        (free.milli, free.idle) = (0, 0);
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
             for device in part.backed.iter() {
                 free.left[device] += part.milli_each;
                 free.milli += u32::from(part.milli_each);
-                free.whole += u8::from(free.left[device] == 1_000);
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
             }
             free.cpu += part.backed_cpu;
             free.memory += part.backed_memory;
@@ -167,20 +170,29 @@ impl World {
         found.then_some(free)
     }
 
-    /// Lends a part of a hold to a task: frees it on the node so that the task can take it.
+    /// Lends a part of a hold to a task: frees it on the node so that the task can take it. Where the
+    /// task takes other devices than those set aside, as many of these are freed in exchange.
     pub(crate) fn draw(&mut self, id: HoldId, node: NodeId, grant: Grant, request: &TaskRequest) {
         let Some(hold) = self.holds.get_mut(id) else {
             return;
         };
         let state = &mut self.cluster.nodes[node.index()];
-        let mut devices = grant.devices;
+        let mut devices = grant.devices.len();
         let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
         for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-            let lent = DeviceSet(part.backed.0 & devices.0);
-            devices.0 &= !lent.0;
-            part.backed.0 &= !lent.0;
-            part.used_devices += lent.len();
-            part.used_milli += lent.len() * u32::from(grant.milli_each);
+            let room = part.amount.gpus.devices().saturating_sub(part.used_devices);
+            let lent = devices.min(room);
+            devices -= lent;
+            let mut freed = DeviceSet(part.backed.0 & grant.devices.0);
+            for device in part.backed.iter() {
+                if freed.len() >= lent {
+                    break;
+                }
+                freed.0 |= 1 << device;
+            }
+            part.backed.0 &= !freed.0;
+            part.used_devices += lent;
+            part.used_milli += lent * u32::from(grant.milli_each);
             let (part_cpu, part_memory) =
                 (cpu.min(part.backed_cpu), memory.min(part.backed_memory));
             part.backed_cpu -= part_cpu;
@@ -189,11 +201,11 @@ impl World {
             part.used_memory += part_memory;
             cpu -= part_cpu;
             memory -= part_memory;
-            let lent = Grant {
-                devices: lent,
+            let freed = Grant {
+                devices: freed,
                 milli_each: part.milli_each,
             };
-            state.free.give(lent, part_cpu, part_memory);
+            state.free.give(freed, part_cpu, part_memory);
         }
     }
 
@@ -224,13 +236,17 @@ impl World {
     pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
         let sharing = self.sharing_of(node);
         let state = &mut self.cluster.nodes[node.index()];
+        let open = state.is_open();
         let mut held = SmallVec::new();
         for id in &state.holds {
             let Some(hold) = self.holds.live.get_mut(id) else {
                 continue;
             };
             for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-                part.top_up(&mut state.free, sharing);
+                // Nothing is free on a node that takes no tasks; what was set aside before stays so.
+                if open {
+                    part.top_up(&mut state.free, sharing);
+                }
                 add_to(&mut held, hold.why, part.backing().milli());
             }
         }
@@ -287,6 +303,12 @@ impl Part {
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;
+    }
+
+    /// Everything set aside now.
+    pub(crate) fn backing_all(&self) -> (Grant, MilliCores, Bytes) {
+        let (cpu, memory) = (MilliCores(self.backed_cpu), Bytes(self.backed_memory));
+        (self.backing(), cpu, memory)
     }
 
     /// Thousandths of a GPU set aside now.

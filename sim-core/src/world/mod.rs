@@ -391,6 +391,9 @@ impl World {
             state.dirty = false;
             space.set(node, state.free);
         }
+        while let Some(node) = space.stale.pop() {
+            space.set(node, self.cluster.nodes[node.index()].free);
+        }
     }
 
     /// Looks a hold up.

@@ -106,7 +106,7 @@ impl World {
         state.free.take(grant, request.cpu.0, request.memory.0);
         state.tasks.push((slot, index(task)));
         entry.dead = !state.is_alive();
-        self.touch(node);
+        self.touch_free(node);
     }
 
     /// Frees everything a task holds.
@@ -123,7 +123,6 @@ impl World {
             tasks.remove(place);
         }
         self.jobs.slot_mut(slot).tasks[task].hold = None;
-        self.touch(node);
     }
 
     /// Frees the difference between what a task has and what it keeps.
@@ -146,7 +145,7 @@ impl World {
         if let (Some(hold), true) = (within, gpus) {
             self.undraw(hold, node, freed, &request);
         }
-        self.touch(node);
+        self.touch_free(node);
     }
 
     /// Takes back, on its old spot, what a suspended task gave up.
@@ -154,9 +153,9 @@ impl World {
         let request = self.request_of(slot, task);
         let entry = &self.jobs.slot(slot).tasks[task];
         let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
+        let within = entry.hold;
         let milli_each = self.sharing_of(node).granted_each(request.gpus);
-        let state = &mut self.cluster.nodes[node.index()];
-        if !state.is_open() {
+        if !self.cluster.node(node).is_open() {
             return Err(Refusal::NodeClosed);
         }
         if keeps == Keeps::Everything {
@@ -167,7 +166,16 @@ impl World {
         } else {
             0
         };
-        let free = &mut state.free;
+        let mut free = self.cluster.node(node).free;
+        // What it gave up within a hold is the hold's, and is lent again.
+        if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
+            for device in devices.iter() {
+                free.left[device] += backed.left[device];
+                free.idle |= u16::from(free.left[device] == 1_000) << device;
+            }
+            free.cpu += backed.cpu;
+            free.memory += backed.memory;
+        }
         let fits =
             free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
         if !fits {
@@ -177,11 +185,15 @@ impl World {
             devices,
             milli_each,
         };
-        free.take(grant, request.cpu.0, memory);
+        if let Some(hold) = within {
+            self.draw(hold, node, grant, &request);
+        }
+        let state = &mut self.cluster.nodes[node.index()];
+        state.free.take(grant, request.cpu.0, memory);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.granted_at = self.now;
-        self.touch(node);
+        self.touch_free(node);
         Ok(())
     }
 
@@ -200,6 +212,15 @@ impl World {
             self.top_up(node)
         };
         self.cluster.touched(node, held);
+    }
+
+    /// The same where only the free state of a node changed.
+    fn touch_free(&mut self, node: NodeId) {
+        if self.cluster.nodes[node.index()].holds.is_empty() {
+            self.cluster.freed_or_taken(node);
+        } else {
+            self.touch(node);
+        }
     }
 }
 

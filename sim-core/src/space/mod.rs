@@ -4,10 +4,13 @@
 //! plans and undone from a journal. For each task shape that was ever asked about it keeps, lazily,
 //! how many tasks fit on each node: a shape pays one test per node touched since it was last asked.
 
+mod whole;
+
 use crate::bitset::BitSet;
 use crate::device::{NodeFree, Sharing};
 use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
-use crate::job::TaskRequest;
+use crate::job::{GpuRequest, TaskRequest};
+use whole::WholeIndex;
 
 /// What the space must know of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +57,10 @@ pub(crate) struct Space {
     log: Vec<NodeId>,
     log_start: u64,
     shapes: Vec<Option<Box<ShapeIndex>>>,
+    whole: Option<Box<WholeIndex>>,
     journal: Vec<(NodeId, NodeFree)>,
-    pub(crate) planning: bool,
+    /// Nodes that a dropped plan left changed; see [`Space::abandon`].
+    pub(crate) stale: Vec<NodeId>,
 }
 
 impl Space {
@@ -71,8 +76,9 @@ impl Space {
             log: Vec::new(),
             log_start: 0,
             shapes: Vec::new(),
+            whole: None,
             journal: Vec::new(),
-            planning: false,
+            stale: Vec::new(),
         }
     }
 
@@ -101,6 +107,14 @@ impl Space {
         self.journal.push((node, self.nodes[node.index()]));
         self.nodes[node.index()] = free;
         self.touch(node);
+    }
+
+    /// Leaves what a plan changed since `mark` as it is, to be set right before anybody looks again:
+    /// nearly always the plan's decisions were applied and there is nothing to set right.
+    pub(crate) fn abandon(&mut self, mark: usize) {
+        for (node, _) in self.journal.drain(mark..) {
+            self.stale.push(node);
+        }
     }
 
     pub(crate) fn mark(&self) -> usize {
@@ -176,6 +190,18 @@ impl Space {
         self.shapes[shape.index()] = Some(index);
     }
 
+    /// Pools of a set with nodes of a model the request accepts.
+    fn accepted(&self, request: &TaskRequest, pools: PoolSet) -> PoolSet {
+        let known = PoolSet(pools.0 & (u64::MAX >> (64 - self.pools.len().clamp(1, 64))));
+        if request.models == 0 {
+            return known;
+        }
+        known
+            .iter()
+            .filter(|pool| self.pools[pool.index()].accepts(request))
+            .collect()
+    }
+
     /// Tasks of a shape that fit on a node, and by GPU alone; at most 65,535.
     pub(crate) fn slots_of(&self, node: NodeId, request: &TaskRequest) -> (u16, u16) {
         let pool = &self.pools[self.pool_of[node.index()].index()];
@@ -185,8 +211,41 @@ impl Space {
         slots_on(&self.nodes[node.index()], request, pool.sharing)
     }
 
+    /// The index for whole GPUs, up to date.
+    #[inline]
+    fn whole(&mut self) -> &WholeIndex {
+        let end = self.log_start + self.log.len() as u64;
+        if self.whole.as_ref().is_none_or(|index| index.cursor != end) {
+            self.refresh_whole(end);
+        }
+        self.whole.as_ref().expect("made by the refresh")
+    }
+
+    fn refresh_whole(&mut self, end: u64) {
+        let start = self.whole.as_ref().map_or(0, |index| index.cursor);
+        match &mut self.whole {
+            Some(index) if start >= self.log_start => {
+                let start = usize::try_from(start - self.log_start).unwrap_or(usize::MAX);
+                for node in &self.log[start..] {
+                    let pool = self.pool_of[node.index()].index();
+                    index.update(*node, pool, &self.nodes[node.index()]);
+                }
+                index.cursor = end;
+            }
+            index => *index = Some(Box::new(WholeIndex::new(&self.nodes, &self.pools, end))),
+        }
+    }
+
     /// Tasks of a shape that fit in `pools`, over all nodes.
     pub(crate) fn slots(&mut self, shape: ShapeId, request: &TaskRequest, pools: PoolSet) -> u64 {
+        if let Some(count) = plain_whole(request) {
+            let accepted = self.accepted(request, pools);
+            let index = self.whole();
+            return accepted
+                .iter()
+                .map(|pool| index.slots(pool.index(), count))
+                .sum();
+        }
         self.refresh(shape, request);
         let index = self.shapes[shape.index()].as_ref();
         index.map_or(0, |index| sum(&index.total, pools))
@@ -199,6 +258,9 @@ impl Space {
         request: &TaskRequest,
         pools: PoolSet,
     ) -> u64 {
+        if plain_whole(request).is_some() {
+            return self.slots(shape, request, pools);
+        }
         self.refresh(shape, request);
         let index = self.shapes[shape.index()].as_ref();
         index.map_or(0, |index| {
@@ -221,6 +283,17 @@ impl Space {
         pools: PoolSet,
         from: NodeId,
     ) -> Option<NodeId> {
+        if let Some(count) = plain_whole(request) {
+            let accepted = self.accepted(request, pools);
+            self.whole();
+            let index = self.whole.as_ref()?;
+            return accepted.iter().find_map(|pool| {
+                let pool = &self.pools[pool.index()];
+                index
+                    .next(count, from.0.max(pool.first), pool.end)
+                    .map(NodeId)
+            });
+        }
         self.refresh(shape, request);
         let index = self.shapes[shape.index()].as_ref()?;
         let mut at = from.0;
@@ -239,6 +312,16 @@ impl Space {
             }
         }
         None
+    }
+}
+
+/// GPUs of a request for whole ones and nothing else.
+fn plain_whole(request: &TaskRequest) -> Option<usize> {
+    match request.gpus {
+        GpuRequest::Whole(count) if request.cpu.0 == 0 && request.memory.0 == 0 => {
+            Some(usize::from(count))
+        }
+        _ => None,
     }
 }
 

@@ -1,0 +1,115 @@
+//! The figures that docs quote, as ratios of one run: every measurement stands between two of the
+//! yardstick, a hold (pop + push) of the standard library's binary heap at 10³ pending events.
+//!
+//! `cargo run --release -p windtunnel-benches --example ratios [ROUNDS] [LARGEST STREAM]`
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use windtunnel_benches::{fifo, stream, venus, venus_nodes};
+use windtunnel_core::rng::Seed;
+use windtunnel_core::{JobList, RunOptions, Simulation};
+
+/// Nanoseconds per hold of a binary heap of 24-byte entries at 10³ pending.
+fn hold() -> f64 {
+    const HOLDS: u32 = 2_000_000;
+    let mut state = 0x5EED_u64;
+    let mut draw = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % 3_600_000_000_000
+    };
+    let mut heap: BinaryHeap<Reverse<(u64, u64, u64)>> =
+        (0..1_000).map(|seq| Reverse((draw(), seq, seq))).collect();
+    let begin = Instant::now();
+    for seq in 0..u64::from(HOLDS) {
+        if let Some(Reverse((time, _, payload))) = heap.pop() {
+            heap.push(Reverse((time + draw(), seq, payload)));
+        }
+    }
+    black_box(&heap);
+    nanos(begin.elapsed()) / f64::from(HOLDS)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a benchmark")]
+fn nanos(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+/// Nanoseconds per job of one replay under `fifo`.
+fn replay(jobs: &JobList, nodes: u32, options: RunOptions) -> f64 {
+    let simulation = Simulation::new(venus_nodes(nodes), jobs.clone(), fifo(), options);
+    let begin = Instant::now();
+    let report = simulation.expect("builds").run().expect("runs");
+    let spent = nanos(begin.elapsed());
+    #[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
+    let jobs = report.summary.submitted as f64;
+    spent / jobs
+}
+
+/// Nanoseconds per job of a stream at load 0.7.
+fn replay_stream(count: u64) -> f64 {
+    let simulation = Simulation::new(
+        venus_nodes(128),
+        stream(1_024, count, Seed(1)),
+        fifo(),
+        RunOptions::default(),
+    )
+    .expect("builds");
+    let begin = Instant::now();
+    black_box(simulation.run().expect("runs"));
+    #[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
+    let per_job = nanos(begin.elapsed()) / count as f64;
+    per_job
+}
+
+/// The median of several measurements, each divided by the mean of the holds before and after it.
+fn ratio(rounds: usize, mut measure: impl FnMut() -> f64) -> (f64, f64) {
+    let mut ratios = Vec::new();
+    let mut before = hold();
+    let mut last = 0.0;
+    for _ in 0..rounds {
+        last = measure();
+        let after = hold();
+        ratios.push(last / ((before + after) / 2.0));
+        before = after;
+    }
+    ratios.sort_by(f64::total_cmp);
+    (ratios[ratios.len() / 2], last)
+}
+
+fn main() {
+    let mut args = std::env::args()
+        .skip(1)
+        .filter_map(|arg| arg.parse::<u64>().ok());
+    let rounds = usize::try_from(args.next().unwrap_or(5)).unwrap_or(5);
+    let largest = args.next().unwrap_or(1_000_000);
+    println!("in holds (pop + push) of a binary heap at 10^3 pending, medians of {rounds}");
+    let print = |what: &str, (ratio, nanos): (f64, f64)| {
+        println!("{what:<44} {ratio:>6.1} holds per job   ({nanos:.0} ns in the last round)");
+    };
+    match venus() {
+        None => println!("skipped: the Venus trace is not at hand"),
+        Some(jobs) => {
+            for nodes in [133, 72] {
+                let run = |options: RunOptions| replay(&jobs, nodes, options);
+                let on = ratio(rounds, || run(RunOptions::default()));
+                print(&format!("Venus, fifo, {nodes} nodes, ledger on"), on);
+                let off = ratio(rounds, || run(RunOptions::default().without_ledger()));
+                print(&format!("Venus, fifo, {nodes} nodes, ledger off"), off);
+            }
+        }
+    }
+    let mut count = 10_000;
+    while count <= largest {
+        let rounds = if count > 1_000_000 { 1 } else { rounds };
+        print(
+            &format!("stream of {count} jobs, load 0.7"),
+            ratio(rounds, || replay_stream(count)),
+        );
+        count *= 10;
+    }
+}

@@ -1,0 +1,57 @@
+//! Where the tasks of one job go.
+
+mod best_fit;
+
+use windtunnel_core::{Fit, JobView, Plan};
+
+pub use best_fit::{BestFit, best_fit_score};
+
+/// Chooses nodes for one job.
+///
+/// # Contract
+/// Called only for jobs that may fit. On [`Fit::Now`] the plan has taken the capacity, on anything
+/// else it is unchanged. Equal capacity, equal job, equal answer.
+pub trait Placer: Clone + Send {
+    /// Kebab-case name: that of the greedy policy made of it.
+    fn name(&self) -> &'static str;
+
+    /// Places all tasks that the job still needs (of an array, as many as fit), or none.
+    fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit;
+}
+
+/// Each task on the lowest-numbered node where it fits.
+///
+/// # Decision rule
+/// Tasks in (group, index) order, each on the node with the lowest id that has room for it after
+/// those before.
+///
+/// # Knowledge
+/// Nothing.
+///
+/// # Parameters
+/// None.
+///
+/// # Complexity
+/// O(tasks), from an index of nodes where the request fits.
+///
+/// # Differences
+/// None.
+///
+/// # Reference
+/// Johnson et al., *Worst-Case Performance Bounds for Simple One-Dimensional Packing Algorithms*,
+/// SIAM Journal on Computing 3(4), 1974.
+///
+/// # Examples
+/// See [`Greedy`](crate::Greedy).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FirstFit;
+
+impl Placer for FirstFit {
+    fn name(&self) -> &'static str {
+        "first-fit"
+    }
+
+    fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit {
+        plan.first_fit(job)
+    }
+}
