@@ -33,7 +33,9 @@ impl Durations {
     pub(crate) fn record(&mut self, length: SimDuration) {
         self.sum += u128::from(length.as_nanos());
         self.count += 1;
-        self.histogram.saturating_record(length.as_millis());
+        // Not `saturating_record`: that clamps to the range of the moment instead of growing it.
+        let recorded = self.histogram.record(length.as_millis());
+        recorded.expect("a histogram that grows by itself takes any number of milliseconds");
     }
 
     /// Number of durations.
@@ -208,5 +210,23 @@ impl Report {
         let ledger = self.ledger.as_ref()?;
         let hours = ledger.gpu_hours(Bucket::AllocatedUseful);
         (hours > 0.0).then(|| ledger.total_cost().as_dollars() / hours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_of_long_durations_are_not_clamped() {
+        let mut durations = Durations::default();
+        for hours in 1..=100 {
+            durations.record(SimDuration::from_hours(hours));
+        }
+        let median = durations.quantile(0.5).unwrap().as_secs_f64() / 3_600.0;
+        assert!((median - 50.0).abs() < 0.06, "{median} h");
+        let weeks = SimDuration::from_days(10_000);
+        durations.record(weeks);
+        assert!(durations.quantile(1.0).unwrap() >= weeks);
     }
 }
