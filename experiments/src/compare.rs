@@ -15,8 +15,8 @@ use crate::sweep::{Comparison, RunResult};
 pub struct PlatformFigures {
     /// Its place in the scenario.
     pub platform: usize,
-    /// Dollars per useful GPU-hour; `None` if a seed has no useful time or the ledger was off.
-    pub cost_per_useful: Option<Estimate>,
+    /// What a useful GPU-hour takes; `None` if a seed has no useful time or the ledger was off.
+    pub per_useful_hour: Option<Estimate>,
     /// GPU time assigned to tasks ÷ paid.
     pub gpu_allocation: Option<Estimate>,
     /// Busy ÷ allocated.
@@ -37,8 +37,9 @@ impl PlatformFigures {
     /// Of the platform at a place.
     #[must_use]
     pub fn of(comparison: &Comparison, platform: usize) -> Self {
+        let price = Price::of(comparison);
         let runs = comparison.of_platform(platform);
-        let over = |figure: fn(&RunResult) -> Option<f64>| {
+        let over = |figure: &dyn Fn(&RunResult) -> Option<f64>| {
             let values: Option<Vec<f64>> = runs.iter().map(figure).collect();
             Estimate::of(&values?)
         };
@@ -54,14 +55,14 @@ impl PlatformFigures {
         }
         Self {
             platform,
-            cost_per_useful: over(cost),
-            gpu_allocation: over(|run| run.report.gpu_allocation()),
-            gpu_utilization: over(|run| run.report.gpu_utilization()),
+            per_useful_hour: over(&|run| price.figure(run)),
+            gpu_allocation: over(&|run| run.report.gpu_allocation()),
+            gpu_utilization: over(&|run| run.report.gpu_utilization()),
             wait_p50: seconds(0.5),
             wait_p95: seconds(0.95),
-            jobs_done: over(done),
+            jobs_done: over(&done),
             shares,
-            paid_gpu_hours: over(|run| Some(gpu_hours(ledger(run)?.paid()))),
+            paid_gpu_hours: over(&|run| Some(gpu_hours(ledger(run)?.paid()))),
         }
     }
 }
@@ -80,9 +81,39 @@ fn gpu_hours(amount: u128) -> f64 {
     scaled(amount, 1_000_000, GPU_HOUR).map_or(0.0, from_micro)
 }
 
-/// Dollars per useful GPU-hour.
-fn cost(run: &RunResult) -> Option<f64> {
-    cost_per_useful(ledger(run)?).map(from_micro)
+/// What a useful GPU-hour takes: the figure by which platforms are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// Dollars, all costs included.
+    Dollars,
+    /// Paid GPU-hours, of a scenario in which nothing has a price.
+    GpuHours,
+}
+
+impl Price {
+    /// Dollars if anything has a price.
+    #[must_use]
+    pub fn of(comparison: &Comparison) -> Self {
+        let mut ledgers = comparison.runs.iter().filter_map(ledger);
+        if ledgers.any(|ledger| ledger.total_cost().0 > 0) {
+            Self::Dollars
+        } else {
+            Self::GpuHours
+        }
+    }
+
+    fn figure(self, run: &RunResult) -> Option<f64> {
+        let ledger = ledger(run)?;
+        let micro = match self {
+            Self::Dollars => cost_per_useful(ledger),
+            Self::GpuHours => scaled(
+                ledger.paid(),
+                1_000_000,
+                ledger.amount(Bucket::AllocatedUseful),
+            ),
+        };
+        micro.map(from_micro)
+    }
 }
 
 fn done(run: &RunResult) -> Option<f64> {
@@ -98,13 +129,17 @@ fn share(run: &RunResult, bucket: Bucket) -> Option<f64> {
         .map(|billionths| from_micro(billionths) / 1e3)
 }
 
-/// The figures of every platform, cheapest useful GPU-hour first; those without one last.
+/// The figures of every platform, the one that takes least per useful GPU-hour first; those without one last.
 #[must_use]
 pub fn ranked(comparison: &Comparison) -> Vec<PlatformFigures> {
     let places = 0..comparison.scenario.platforms.len();
-    let mut figures: Vec<_> = places.map(|at| PlatformFigures::of(comparison, at)).collect();
+    let mut figures: Vec<_> = places
+        .map(|at| PlatformFigures::of(comparison, at))
+        .collect();
     let key = |figures: &PlatformFigures| {
-        figures.cost_per_useful.map_or(f64::INFINITY, |estimate| estimate.mean)
+        figures
+            .per_useful_hour
+            .map_or(f64::INFINITY, |estimate| estimate.mean)
     };
     figures.sort_by(|a, b| key(a).total_cmp(&key(b)).then(a.platform.cmp(&b.platform)));
     figures
@@ -128,8 +163,8 @@ pub struct BucketDifference {
 pub struct Difference {
     /// Its place in the scenario.
     pub platform: usize,
-    /// Dollars per useful GPU-hour, minus the other's.
-    pub cost: Option<Estimate>,
+    /// What a useful GPU-hour takes, minus the other's.
+    pub per_useful_hour: Option<Estimate>,
     /// Buckets other than useful that take more here, largest first; only those whose interval
     /// leaves zero out.
     pub more: Vec<BucketDifference>,
@@ -144,7 +179,11 @@ impl Difference {
     /// Of the platform at a place against another.
     #[must_use]
     pub fn between(comparison: &Comparison, platform: usize, against: usize) -> Self {
-        let (here, there) = (comparison.of_platform(platform), comparison.of_platform(against));
+        let price = Price::of(comparison);
+        let (here, there) = (
+            comparison.of_platform(platform),
+            comparison.of_platform(against),
+        );
         let paired = |figure: &dyn Fn(&RunResult) -> Option<f64>| {
             let values = |runs: &[RunResult]| runs.iter().map(figure).collect::<Vec<_>>();
             Estimate::of_differences(&values(here), &values(there))
@@ -165,16 +204,24 @@ impl Difference {
                 reason: reason.flatten(),
                 waits: waits(here, reason.flatten().or_else(|| reason_of(bucket))),
             };
-            if difference.mean > 0.0 { more.push(entry) } else { less.push(entry) }
+            if difference.mean > 0.0 {
+                more.push(entry)
+            } else {
+                less.push(entry)
+            }
         }
         for list in [&mut more, &mut less] {
             list.sort_by(|a, b| {
-                b.share.mean.abs().total_cmp(&a.share.mean.abs()).then(a.bucket.cmp(&b.bucket))
+                b.share
+                    .mean
+                    .abs()
+                    .total_cmp(&a.share.mean.abs())
+                    .then(a.bucket.cmp(&b.bucket))
             });
         }
         Self {
             platform,
-            cost: paired(&cost),
+            per_useful_hour: paired(&|run| price.figure(run)),
             more,
             less,
         }
@@ -195,8 +242,13 @@ const fn reason_of(bucket: Bucket) -> Option<Reason> {
 /// The reason whose `idle.held` grew most in sum over the seeds.
 fn held_reason(here: &[RunResult], there: &[RunResult]) -> Option<Reason> {
     let held = |runs: &[RunResult], reason: Reason| -> u128 {
-        let rows = runs.iter().filter_map(ledger).flat_map(|ledger| &ledger.rows);
-        rows.filter(|row| row.reason == Some(reason)).map(|row| row.amount).sum()
+        let rows = runs
+            .iter()
+            .filter_map(ledger)
+            .flat_map(|ledger| &ledger.rows);
+        rows.filter(|row| row.reason == Some(reason))
+            .map(|row| row.amount)
+            .sum()
     };
     let growth = |reason: Reason| {
         let growth = held(here, reason).saturating_sub(held(there, reason));
@@ -204,7 +256,8 @@ fn held_reason(here: &[RunResult], there: &[RunResult]) -> Option<Reason> {
     };
     // Ties go to the first reason.
     let best = Reason::ALL.into_iter().filter_map(growth);
-    best.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1))).map(|(_, reason)| reason)
+    best.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
+        .map(|(_, reason)| reason)
 }
 
 /// Jobs per seed that waited for a reason, and how long on average [s].
@@ -217,4 +270,3 @@ fn waits(runs: &[RunResult], reason: Option<Reason>) -> Option<(f64, f64)> {
     let mean = scaled(nanos, 1, u128::from(jobs))? as f64 / 1e9;
     Some((jobs as f64 / runs.len() as f64, mean))
 }
-

@@ -7,10 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use windtunnel_core::hash::{Digest, WordHash};
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime};
+use windtunnel_core::{
+    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
+};
 use windtunnel_traces::{
-    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, RowCounts, RowIssue, Strictness,
-    WorkloadStats,
+    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, RowCounts, RowIssue,
+    Strictness, WorkloadStats,
 };
 
 use crate::error::ExperimentError;
@@ -161,7 +163,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn strictness(table: &Table) -> Strictness {
-    if table.strict { Strictness::Strict } else { Strictness::Lenient }
+    if table.strict {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    }
 }
 
 fn native(table: &Table) -> Result<NativeReader<Decoded<File>>, ExperimentError> {
@@ -179,7 +185,9 @@ fn read_all<F: Format>(
 ) -> Result<Loaded, ExperimentError> {
     let mut loaded = reader.read_all(names)?;
     if let Some(first) = table.first {
-        loaded.jobs.truncate(usize::try_from(first).unwrap_or(usize::MAX));
+        loaded
+            .jobs
+            .truncate(usize::try_from(first).unwrap_or(usize::MAX));
     }
     Ok(loaded)
 }

@@ -4,9 +4,9 @@
 ///
 /// Source: any table of the t distribution, such as NIST/SEMATECH e-Handbook, section 1.3.6.7.2.
 const T_95: [f64; 30] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
-    2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
-    2.045, 2.042,
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+    2.052, 2.048, 2.045, 2.042,
 ];
 
 /// The two-sided 95 % quantile of Student's t: within 95 % of samples the mean lies less than this
@@ -65,7 +65,10 @@ impl Estimate {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let half_width = (values.len() > 1).then(|| {
-            let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+            let squares: f64 = values
+                .iter()
+                .map(|value| (value - mean) * (value - mean))
+                .sum();
             let deviation = (squares / (count - 1.0)).sqrt();
             t_quantile_95(values.len() - 1) * deviation / count.sqrt()
         });

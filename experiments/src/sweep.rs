@@ -132,7 +132,10 @@ impl Sweep {
     /// Runs `scenario` on as many threads as there are cores.
     #[must_use]
     pub const fn new(scenario: Scenario) -> Self {
-        Self { scenario, threads: 0 }
+        Self {
+            scenario,
+            threads: 0,
+        }
     }
 
     /// The same on so many threads; 0 means as many as there are cores. It changes no result.

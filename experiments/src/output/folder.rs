@@ -77,8 +77,7 @@ impl Folder {
                 return Err(failed(error));
             }
             self.is_done = true;
-            return fs::remove_dir_all(&old)
-                .map_err(|error| ExperimentError::output(old, &error));
+            return fs::remove_dir_all(&old).map_err(|error| ExperimentError::output(old, &error));
         }
         fs::rename(&self.temporary, &self.target).map_err(failed)?;
         self.is_done = true;

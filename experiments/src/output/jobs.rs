@@ -38,7 +38,15 @@ const BATSIM: [&str; 15] = [
 
 /// Ours before the reasons, and after them.
 const OURS: [&str; 9] = [
-    "platform", "seed", "name", "kind", "tenant", "queue", "tasks", "gpu_milli", "queued_s",
+    "platform",
+    "seed",
+    "name",
+    "kind",
+    "tenant",
+    "queue",
+    "tasks",
+    "gpu_milli",
+    "queued_s",
 ];
 const OURS_AFTER: [&str; 8] = [
     "run_s",
@@ -81,7 +89,13 @@ impl JobFiles {
         for platform in &scenario.platforms {
             let mut name = String::new();
             push_text(&mut name, &platform.name);
-            marks.extend(scenario.run.seeds.iter().map(|seed| format!(",{name},{seed},")));
+            marks.extend(
+                scenario
+                    .run
+                    .seeds
+                    .iter()
+                    .map(|seed| format!(",{name},{seed},")),
+            );
         }
         Self {
             folder: folder.file(""),
@@ -187,9 +201,9 @@ fn batsim(line: &mut String, record: &JobRecord, workload: &str) {
     optional(line, finish);
     optional(line, start.map(|start| start - submit));
     optional(line, turnaround);
-    let stretch = turnaround.zip(execution).and_then(|(turnaround, execution)| {
-        scaled(turnaround.into(), 1_000_000, execution.into())
-    });
+    let stretch = turnaround
+        .zip(execution)
+        .and_then(|(turnaround, execution)| scaled(turnaround.into(), 1_000_000, execution.into()));
     if let Some(stretch) = stretch {
         push_micro(line, stretch);
     }
@@ -265,7 +279,10 @@ mod tests {
     fn every_column_is_in_the_docs() {
         let docs = include_str!("../../../docs/METRICS.md");
         for column in BATSIM.iter().chain(&OURS).chain(&OURS_AFTER) {
-            assert!(docs.contains(&format!("| `{column}` |")), "{column} is not in METRICS.md");
+            assert!(
+                docs.contains(&format!("| `{column}` |")),
+                "{column} is not in METRICS.md"
+            );
         }
         let header = header();
         assert!(header.starts_with(&BATSIM.join(",")));

@@ -14,7 +14,10 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
             continue;
         };
         let mut start = String::new();
-        push_text(&mut start, &comparison.scenario.platforms[run.key.platform].name);
+        push_text(
+            &mut start,
+            &comparison.scenario.platforms[run.key.platform].name,
+        );
         let seed = comparison.scenario.run.seeds[run.key.seed];
         for (bucket, reason, amount, cost) in rows(ledger) {
             let reason = reason.map_or("", Reason::name);

@@ -63,14 +63,21 @@ struct RunEntry<'a> {
 /// The scenario has something that JSON has no words for, such as a path that is not Unicode.
 pub fn text(comparison: &Comparison) -> Result<String, ExperimentError> {
     let scenario = &comparison.scenario;
-    let platforms = scenario.platforms.iter().enumerate().map(|(place, platform)| {
-        let knowledge = comparison.of_platform(place).first().map(|run| run.report.knowledge);
-        PlatformEntry {
-            name: &platform.name,
-            policy: &platform.policy,
-            knowledge: knowledge.unwrap_or_default().name(),
-        }
-    });
+    let platforms = scenario
+        .platforms
+        .iter()
+        .enumerate()
+        .map(|(place, platform)| {
+            let knowledge = comparison
+                .of_platform(place)
+                .first()
+                .map(|run| run.report.knowledge);
+            PlatformEntry {
+                name: &platform.name,
+                policy: &platform.policy,
+                knowledge: knowledge.unwrap_or_default().name(),
+            }
+        });
     let trace = comparison.trace.as_ref().map(|trace| TraceEntry {
         path: &trace.path,
         digest: trace.digest.to_string(),
@@ -100,6 +107,40 @@ pub fn text(comparison: &Comparison) -> Result<String, ExperimentError> {
     Ok(text)
 }
 
+/// The runs that a manifest recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The release that made them; only the same one promises the same results.
+    pub version: String,
+    /// Platform, seed, digest.
+    pub runs: Vec<(String, u64, String)>,
+}
+
+/// What a manifest recorded; `None` if the file is not one.
+#[must_use]
+pub fn recorded(path: &Path) -> Option<Recorded> {
+    let value: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    if value["schema"] != SCHEMA {
+        return None;
+    }
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let run = |run: &Value| {
+        Some((
+            text(&run["platform"])?,
+            run["seed"].as_u64()?,
+            text(&run["digest"])?,
+        ))
+    };
+    Some(Recorded {
+        version: text(&value["version"])?,
+        runs: value["runs"]
+            .as_array()?
+            .iter()
+            .map(run)
+            .collect::<Option<_>>()?,
+    })
+}
+
 /// Whether a file is a manifest of ours, of any version.
 pub(crate) fn is_ours(path: &Path) -> bool {
     let Ok(text) = fs::read_to_string(path) else {
@@ -117,7 +158,9 @@ pub(crate) fn scenario_text(text: &str, file: &str) -> Result<String, Experiment
     }
     if value["schema_version"] != SCHEMA_VERSION {
         let found = &value["schema_version"];
-        return Err(bad(format!("this release reads version {SCHEMA_VERSION}, not {found}")));
+        return Err(bad(format!(
+            "this release reads version {SCHEMA_VERSION}, not {found}"
+        )));
     }
     toml::to_string(&value["scenario"]).map_err(|error| bad(error.to_string()))
 }

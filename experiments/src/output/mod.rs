@@ -33,7 +33,9 @@ pub fn write(folder: &Folder, comparison: &Comparison) -> Result<(), ExperimentE
     let ledger = folder.file("ledger.csv");
     put(&ledger, |out| ledger::write(out, comparison))?;
     let text = manifest::text(comparison)?;
-    put(&folder.file(manifest::FILE), |out| out.write_all(text.as_bytes()))
+    put(&folder.file(manifest::FILE), |out| {
+        out.write_all(text.as_bytes())
+    })
 }
 
 /// Creates a file, lets `write` fill it, and makes sure that it arrived.

@@ -16,7 +16,10 @@ pub(crate) fn scaled(part: u128, scale: u128, whole: u128) -> Option<u128> {
     }
     // Past 128 bits the last bits of both terms are dropped: by then they are below the 10⁻²⁰th part.
     let (mut part, mut whole) = (part, whole);
-    while part.checked_mul(scale).is_none_or(|product| product.checked_add(whole / 2).is_none()) {
+    while part
+        .checked_mul(scale)
+        .is_none_or(|product| product.checked_add(whole / 2).is_none())
+    {
         part >>= 1;
         whole = (whole >> 1).max(1);
     }
@@ -99,7 +102,10 @@ mod tests {
         assert_eq!(scaled(1, 1_000_000, 3), Some(333_333));
         assert_eq!(scaled(1, 1, 2), Some(1));
         assert_eq!(scaled(1, 1, 0), None);
-        assert_eq!(scaled(u128::MAX / 2, 1_000_000, u128::MAX / 2), Some(1_000_000));
+        assert_eq!(
+            scaled(u128::MAX / 2, 1_000_000, u128::MAX / 2),
+            Some(1_000_000)
+        );
         assert_eq!(micro_gpu_hours(GPU_HOUR / 2), 500_000);
     }
 

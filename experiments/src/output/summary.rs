@@ -60,7 +60,11 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
         cells.push(summary.censored.to_string());
         cells.push(seconds(Some(run.report.end.since(SimTime::ZERO))));
         cells.push(run.report.digest.to_string());
-        cells.push(summary.count(windtunnel_core::Outcome::TimedOut).to_string());
+        cells.push(
+            summary
+                .count(windtunnel_core::Outcome::TimedOut)
+                .to_string(),
+        );
         debug_assert_eq!(cells.len(), COLUMNS.len());
         writeln!(out, "{}", cells.join(","))?;
     }
@@ -100,17 +104,23 @@ fn gpus(run: &RunResult, cells: &mut Vec<String>) {
     cells.push(preemptions);
     cells.push(micro(micro_gpu_hours(ledger.amount(Bucket::AllocatedLost))));
     cells.push(micro(micro_gpu_hours(paid)));
-    cells.push(micro(micro_gpu_hours(ledger.amount(Bucket::AllocatedUseful))));
+    cells.push(micro(micro_gpu_hours(
+        ledger.amount(Bucket::AllocatedUseful),
+    )));
     cells.push(ledger.total_cost().to_string());
     cells.push(micro(cost_per_useful(ledger)));
 }
 
 /// What telemetry of the allocated GPUs would call busy.
 fn busy(ledger: &LedgerReport) -> u128 {
-    [Bucket::AllocatedUseful, Bucket::AllocatedLost, Bucket::AllocatedInterference]
-        .into_iter()
-        .map(|bucket| ledger.amount(bucket))
-        .sum()
+    [
+        Bucket::AllocatedUseful,
+        Bucket::AllocatedLost,
+        Bucket::AllocatedInterference,
+    ]
+    .into_iter()
+    .map(|bucket| ledger.amount(bucket))
+    .sum()
 }
 
 /// Micro-dollars per useful GPU-hour, rounded half up; `None` without useful time.
@@ -128,7 +138,10 @@ mod tests {
     fn every_column_is_in_the_docs() {
         let docs = include_str!("../../../docs/METRICS.md");
         for column in COLUMNS {
-            assert!(docs.contains(&format!("| `{column}` |")), "{column} is not in METRICS.md");
+            assert!(
+                docs.contains(&format!("| `{column}` |")),
+                "{column} is not in METRICS.md"
+            );
         }
     }
 }

@@ -49,8 +49,14 @@ impl Scenario {
     /// What the people cost per hour of the run.
     fn staff_per_hour(&self, spec: &PlatformSpec) -> MicroDollars {
         let fixed = spec.staff_usd_per_hour.unwrap_or(self.staff.usd_per_hour);
-        let per_gpu = spec.staff_usd_per_gpu_hour.unwrap_or(self.staff.usd_per_gpu_hour);
-        MicroDollars(fixed.0.saturating_add(per_gpu.0.saturating_mul(self.gpu_count())))
+        let per_gpu = spec
+            .staff_usd_per_gpu_hour
+            .unwrap_or(self.staff.usd_per_gpu_hour);
+        MicroDollars(
+            fixed
+                .0
+                .saturating_add(per_gpu.0.saturating_mul(self.gpu_count())),
+        )
     }
 }
 

@@ -35,18 +35,27 @@ impl Scenario {
             let platform = &mut rest[0];
             if before.iter().any(|other| other.name == platform.name) {
                 let message = format!("platform `{}`", platform.name);
-                return Err(ExperimentError::setting(message, "another one has this name already"));
+                return Err(ExperimentError::setting(
+                    message,
+                    "another one has this name already",
+                ));
             }
             platform.complete(&staff)?;
         }
         self.complete_workload();
-        self.supply().check().map_err(windtunnel_core::BuildError::from)?;
+        self.supply()
+            .check()
+            .map_err(windtunnel_core::BuildError::from)?;
         Ok(self)
     }
 
     fn complete_workload(&mut self) {
         let gpus = u32::try_from(self.gpu_count()).unwrap_or(u32::MAX);
-        let per_node = self.pools.iter().map(|pool| pool.gpus_per_node).find(|&gpus| gpus > 0);
+        let per_node = self
+            .pools
+            .iter()
+            .map(|pool| pool.gpus_per_node)
+            .find(|&gpus| gpus > 0);
         let window = match self.run.horizon {
             Horizon::After(length) => length,
             Horizon::Drain => WINDOW,
@@ -84,7 +93,10 @@ impl Scenario {
     /// # Errors
     /// No platform has the name.
     pub fn platform_named(&self, name: &str) -> Result<usize, ExperimentError> {
-        let found = self.platforms.iter().position(|platform| platform.name == name);
+        let found = self
+            .platforms
+            .iter()
+            .position(|platform| platform.name == name);
         found.ok_or_else(|| {
             let known = || self.platforms.iter().map(|platform| &*platform.name);
             ExperimentError::UnknownPlatform {
@@ -105,7 +117,8 @@ impl PlatformSpec {
         })?;
         self.policy = spelled_out(&self.policy);
         self.staff_usd_per_hour.get_or_insert(staff.usd_per_hour);
-        self.staff_usd_per_gpu_hour.get_or_insert(staff.usd_per_gpu_hour);
+        self.staff_usd_per_gpu_hour
+            .get_or_insert(staff.usd_per_gpu_hour);
         Ok(())
     }
 }

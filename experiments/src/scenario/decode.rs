@@ -26,12 +26,25 @@ pub(super) const RUN: Keys = Keys {
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
     required: &["name", "gpus_per_node"],
-    optional: &["nodes", "rented", "gpu_model", "cores", "memory_gib", "usd_per_node_hour"],
+    optional: &[
+        "nodes",
+        "rented",
+        "gpu_model",
+        "cores",
+        "memory_gib",
+        "usd_per_node_hour",
+    ],
 };
 pub(super) const RENTED: Keys = Keys {
     what: "rented",
     required: &["max"],
-    optional: &["min", "request_delay", "boot_delay", "billing_granularity", "billing_minimum"],
+    optional: &[
+        "min",
+        "request_delay",
+        "boot_delay",
+        "billing_granularity",
+        "billing_minimum",
+    ],
 };
 pub(super) const FAULTS: Keys = Keys {
     what: "[faults]",
@@ -76,8 +89,12 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
         },
         workload: workload(&top)?,
         pools: named("pools", &top, &pools, pool)?,
-        faults: top.table("faults", &FAULTS)?.map_or(Ok(Faults::default()), |f| faults(&f))?,
-        staff: top.table("staff", &STAFF)?.map_or(Ok(Staff::default()), |f| staff(&f))?,
+        faults: top
+            .table("faults", &FAULTS)?
+            .map_or(Ok(Faults::default()), |f| faults(&f))?,
+        staff: top
+            .table("staff", &STAFF)?
+            .map_or(Ok(Staff::default()), |f| staff(&f))?,
         platforms: named("platforms", &top, &platforms, platform)?,
     })
 }
@@ -147,7 +164,10 @@ fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
 
 fn pool(fields: &Fields<'_>) -> Read<Pool> {
     let nodes = fields.whole("nodes", 1..=WHOLE_MAX)?;
-    let rented = fields.table("rented", &RENTED)?.map(|f| rented(&f)).transpose()?;
+    let rented = fields
+        .table("rented", &RENTED)?
+        .map(|f| rented(&f))
+        .transpose()?;
     if nodes.is_some() == rented.is_some() {
         let which = if nodes.is_some() { "rented" } else { "name" };
         return Err(fields.wrong(which, "a pool has either `nodes` (owned) or `rented`"));
@@ -162,7 +182,9 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             None => "gpu".to_owned(),
         },
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
-        memory_gib: fields.whole("memory_gib", 0..=WHOLE_MAX)?.unwrap_or_default(),
+        memory_gib: fields
+            .whole("memory_gib", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
         usd_per_node_hour: fields.dollars("usd_per_node_hour")?.unwrap_or_default(),
     })
 }
@@ -208,7 +230,9 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
     Ok(PlatformSpec {
         name: fields.name("name")?,
         policy: policy.to_owned(),
-        gang_timeout: fields.duration_or("gang_timeout", "never")?.unwrap_or_default(),
+        gang_timeout: fields
+            .duration_or("gang_timeout", "never")?
+            .unwrap_or_default(),
         on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
         sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),

@@ -80,7 +80,10 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
     let value = top.value("workload");
     let Some(DeValue::Table(table)) = value.map(Spanned::get_ref) else {
         let found = value.map_or("nothing", |value| kind(value.get_ref()));
-        return Err(top.wrong("workload", format!("expected a table, [workload], found {found}")));
+        return Err(top.wrong(
+            "workload",
+            format!("expected a table, [workload], found {found}"),
+        ));
     };
     let names = || KINDS.iter().map(|(name, _)| *name);
     let Some(kind_value) = table.get("kind") else {
@@ -93,14 +96,26 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
     };
     let bad = |label: String| wrong(top.source, kind_value.span(), "kind", label);
     let DeValue::String(word) = kind_value.get_ref() else {
-        return Err(bad(format!("expected a text, found {}", kind(kind_value.get_ref()))));
+        return Err(bad(format!(
+            "expected a text, found {}",
+            kind(kind_value.get_ref())
+        )));
     };
-    let Some(found) = KINDS.iter().find(|(name, _)| name == word).map(|(_, kind)| *kind) else {
+    let Some(found) = KINDS
+        .iter()
+        .find(|(name, _)| name == word)
+        .map(|(_, kind)| *kind)
+    else {
         let known = names().collect::<Vec<_>>().join(", ");
-        return Err(bad(format!("{}it is one of: {known}", did_you_mean(word, names()))));
+        return Err(bad(format!(
+            "{}it is one of: {known}",
+            did_you_mean(word, names())
+        )));
     };
     let below = |keys: &Keys| -> Read<Fields<'_>> {
-        Ok(top.table("workload", keys)?.expect("it is a table, as seen above"))
+        Ok(top
+            .table("workload", keys)?
+            .expect("it is a table, as seen above"))
     };
     Ok(match found {
         Kind::Campus => Workload::Campus(drawn(&below(&DRAWN)?, Drawn::campus())?),
@@ -112,21 +127,24 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
 }
 
 fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
-    let share = |key, default| -> Read<f64> {
-        Ok(fields.number(key, 0.0..=1.0)?.unwrap_or(default))
-    };
-    let sigma = |key, default| -> Read<f64> {
-        Ok(fields.number(key, 0.0..=5.0)?.unwrap_or(default))
-    };
-    let length = |key, default| -> Read<SimDuration> {
-        Ok(fields.duration(key)?.unwrap_or(default))
-    };
+    let share =
+        |key, default| -> Read<f64> { Ok(fields.number(key, 0.0..=1.0)?.unwrap_or(default)) };
+    let sigma =
+        |key, default| -> Read<f64> { Ok(fields.number(key, 0.0..=5.0)?.unwrap_or(default)) };
+    let length =
+        |key, default| -> Read<SimDuration> { Ok(fields.duration(key)?.unwrap_or(default)) };
     let drawn = Drawn {
         gpus: fields.whole("gpus", 0..=WHOLE_MAX)?.unwrap_or(default.gpus),
-        gpus_per_node: fields.whole("gpus_per_node", 0..=16)?.unwrap_or(default.gpus_per_node),
+        gpus_per_node: fields
+            .whole("gpus_per_node", 0..=16)?
+            .unwrap_or(default.gpus_per_node),
         window: length("window", default.window)?,
-        jobs: fields.whole_or_none("jobs", 1..=WHOLE_MAX)?.unwrap_or(default.jobs),
-        load: fields.number_or_none("load", 1e-6..=1_000.0)?.unwrap_or(default.load),
+        jobs: fields
+            .whole_or_none("jobs", 1..=WHOLE_MAX)?
+            .unwrap_or(default.jobs),
+        load: fields
+            .number_or_none("load", 1e-6..=1_000.0)?
+            .unwrap_or(default.load),
         pattern: rate(fields, default.pattern)?,
         gpu_mix: gpu_mix(fields)?.unwrap_or(default.gpu_mix),
         run_median: length("run_median", default.run_median)?,
@@ -147,7 +165,9 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         limit_factor: fields
             .number_or_none("limit_factor", 1.0..=1_000.0)?
             .unwrap_or(default.limit_factor),
-        cores_per_gpu: fields.whole("cores_per_gpu", 0..=4_000)?.unwrap_or(default.cores_per_gpu),
+        cores_per_gpu: fields
+            .whole("cores_per_gpu", 0..=4_000)?
+            .unwrap_or(default.cores_per_gpu),
         memory_gib_per_gpu: fields
             .whole("memory_gib_per_gpu", 0..=1_024)?
             .unwrap_or(default.memory_gib_per_gpu),
@@ -169,7 +189,9 @@ fn rate(fields: &Fields<'_>, default: Rate) -> Read<Rate> {
     match fields.value("pattern").map(Spanned::get_ref) {
         None => Ok(default),
         Some(DeValue::Table(_)) => {
-            let week = fields.table("pattern", &WEEK)?.expect("it is a table, as seen above");
+            let week = fields
+                .table("pattern", &WEEK)?
+                .expect("it is a table, as seen above");
             Ok(Rate::Weekly(Week {
                 hours: week.weights("hours")?,
                 days: week.weights("days")?,
@@ -180,13 +202,17 @@ fn rate(fields: &Fields<'_>, default: Rate) -> Read<Rate> {
             "homogeneous" => Ok(Rate::Homogeneous),
             other => {
                 let hint = did_you_mean(other, ["office-hours", "homogeneous"]);
-                let label = format!("{hint}it is one of: office-hours, homogeneous, {{ hours, days }}");
+                let label =
+                    format!("{hint}it is one of: office-hours, homogeneous, {{ hours, days }}");
                 Err(fields.wrong("pattern", label))
             }
         },
         Some(other) => Err(fields.wrong(
             "pattern",
-            format!("expected \"office-hours\", \"homogeneous\" or a table, found {}", kind(other)),
+            format!(
+                "expected \"office-hours\", \"homogeneous\" or a table, found {}",
+                kind(other)
+            ),
         )),
     }
 }
@@ -207,7 +233,10 @@ fn gpu_mix(fields: &Fields<'_>) -> Read<Option<Vec<(u32, u32)>>> {
             _ => Err(bad("expected [GPUs, weight], such as [8, 15]".to_owned())),
         }
     };
-    list.into_iter().map(pair).collect::<Read<Vec<_>>>().map(Some)
+    list.into_iter()
+        .map(pair)
+        .collect::<Read<Vec<_>>>()
+        .map(Some)
 }
 
 /// `[[tenant, weight], …]`.
@@ -218,17 +247,24 @@ fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
     let pair = |value: &Spanned<DeValue<'_>>| {
         let bad = |label: String| wrong(fields.source, value.span(), "tenants", label);
         let DeValue::Array(pair) = value.get_ref() else {
-            return Err(bad("expected [tenant, weight], such as [\"vision\", 25]".to_owned()));
+            return Err(bad(
+                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
+            ));
         };
         match (pair.get(0).map(Spanned::get_ref), pair.get(1)) {
             (Some(DeValue::String(name)), Some(weight)) if pair.len() == 2 => {
                 let weight = whole(weight.get_ref(), &(0..=1_000_000)).map_err(bad)?;
                 Ok((name.clone().into_owned(), weight))
             }
-            _ => Err(bad("expected [tenant, weight], such as [\"vision\", 25]".to_owned())),
+            _ => Err(bad(
+                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
+            )),
         }
     };
-    list.into_iter().map(pair).collect::<Read<Vec<_>>>().map(Some)
+    list.into_iter()
+        .map(pair)
+        .collect::<Read<Vec<_>>>()
+        .map(Some)
 }
 
 fn stream(fields: &Fields<'_>) -> Read<Stream> {
@@ -236,7 +272,9 @@ fn stream(fields: &Fields<'_>) -> Read<Stream> {
         jobs: fields.whole("jobs", 1..=4_000_000_000)?.unwrap_or_default(),
         load: fields.number("load", 1e-6..=1_000.0)?.unwrap_or_default(),
         gpus: fields.whole("gpus", 0..=WHOLE_MAX)?.unwrap_or_default(),
-        run_mean: fields.duration("run_mean")?.unwrap_or(SimDuration::from_hours(1)),
+        run_mean: fields
+            .duration("run_mean")?
+            .unwrap_or(SimDuration::from_hours(1)),
     })
 }
 
@@ -245,6 +283,8 @@ fn file(fields: &Fields<'_>) -> Read<Table> {
         path: fields.name("path")?.into(),
         strict: fields.flag("strict")?.unwrap_or_default(),
         stream: fields.flag("stream")?.unwrap_or_default(),
-        first: fields.whole_or_none("first", 1..=i64::MAX.unsigned_abs())?.unwrap_or_default(),
+        first: fields
+            .whole_or_none("first", 1..=i64::MAX.unsigned_abs())?
+            .unwrap_or_default(),
     })
 }

@@ -98,7 +98,10 @@ impl<'a> Fields<'a> {
     pub(super) fn name(&self, key: &str) -> Found<String> {
         let name = self.text(key)?.unwrap_or_default();
         if name.trim().is_empty() || name.chars().any(char::is_control) {
-            return Err(self.wrong(key, "a name has at least one character, all of them printable"));
+            return Err(self.wrong(
+                key,
+                "a name has at least one character, all of them printable",
+            ));
         }
         Ok(name.to_owned())
     }
@@ -107,9 +110,10 @@ impl<'a> Fields<'a> {
         match self.value(key).map(Spanned::get_ref) {
             None => Ok(None),
             Some(DeValue::Boolean(flag)) => Ok(Some(*flag)),
-            Some(other) => {
-                Err(self.wrong(key, format!("expected true or false, found {}", kind(other))))
-            }
+            Some(other) => Err(self.wrong(
+                key,
+                format!("expected true or false, found {}", kind(other)),
+            )),
         }
     }
 
@@ -137,7 +141,10 @@ impl<'a> Fields<'a> {
                 .map_err(|error| self.wrong(key, format!("{error}"))),
             other => {
                 let found = kind(other);
-                Err(self.wrong(key, format!("expected a duration such as \"2h 30m\", found {found}")))
+                Err(self.wrong(
+                    key,
+                    format!("expected a duration such as \"2h 30m\", found {found}"),
+                ))
             }
         }
     }
@@ -262,7 +269,9 @@ impl<'a> Fields<'a> {
     /// The tables of a list.
     pub(super) fn tables(&self, key: &str, keys: &Keys) -> Found<Vec<Self>> {
         let list = self.list(key)?.unwrap_or_default();
-        list.into_iter().map(|value| self.below(key, keys, value)).collect()
+        list.into_iter()
+            .map(|value| self.below(key, keys, value))
+            .collect()
     }
 
     fn below(&self, key: &str, keys: &Keys, value: &'a Spanned<DeValue<'a>>) -> Found<Self> {

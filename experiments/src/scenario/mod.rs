@@ -20,8 +20,8 @@ use serde::Serialize;
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
 
 pub use load::{EMBEDDED, Embedded};
-pub(crate) use source::did_you_mean;
 pub use source::SourceError;
+pub(crate) use source::did_you_mean;
 pub use workload::{Drawn, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
@@ -196,11 +196,17 @@ pub struct PlatformSpec {
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
     pub limit: LimitMode,
     /// Staff per hour [$]; not given: as in `[staff]`.
-    #[serde(serialize_with = "text::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "text::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "f64")]
     pub staff_usd_per_hour: Option<MicroDollars>,
     /// Staff per GPU-hour [$]; not given: as in `[staff]`.
-    #[serde(serialize_with = "text::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "text::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "f64")]
     pub staff_usd_per_gpu_hour: Option<MicroDollars>,
     /// Heads and control planes without GPUs [$ per hour].
@@ -239,7 +245,10 @@ impl Scenario {
     /// Nodes when every pool is at its largest.
     #[must_use]
     pub fn node_count(&self) -> u64 {
-        self.pools.iter().map(|pool| u64::from(pool.max_nodes())).sum()
+        self.pools
+            .iter()
+            .map(|pool| u64::from(pool.max_nodes()))
+            .sum()
     }
 
     /// The JSON Schema of scenario files, for editors and other programs.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{decode, decode_workload};
 use super::fields::Keys;
+use super::{decode, decode_workload};
 
 /// Which keys each table needs: what the reader needs is what the schema says.
 const TABLES: [(&str, Keys); 10] = [

@@ -26,7 +26,9 @@ impl Source<'_> {
         let line_start = before.rfind('\n').map_or(0, |place| place + 1);
         let line_text = self.text[line_start..].lines().next().unwrap_or("");
         let column = before[line_start..].chars().count();
-        let end = at.end.clamp(start, line_start + line_text.len().max(start - line_start));
+        let end = at
+            .end
+            .clamp(start, line_start + line_text.len().max(start - line_start));
         let width = self.text[start..end].chars().count().max(1);
         Box::new(SourceError {
             message: message.into(),
@@ -82,12 +84,21 @@ impl fmt::Display for SourceError {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let shown: String = self.excerpt.chars().map(clean).take(LINE_SHOWN_MAX).collect();
+        let shown: String = self
+            .excerpt
+            .chars()
+            .map(clean)
+            .take(LINE_SHOWN_MAX)
+            .collect();
         let room = LINE_SHOWN_MAX.saturating_sub(self.column - 1).max(1);
         let carets = "^".repeat(self.width.min(room));
         let indent = " ".repeat((self.column - 1).min(LINE_SHOWN_MAX));
         writeln!(f, "{}", self.message)?;
-        writeln!(f, "{gutter} --> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(
+            f,
+            "{gutter} --> {}:{}:{}",
+            self.file, self.line, self.column
+        )?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {}", shown.trim_end())?;
         write!(f, "{gutter} | {indent}{carets} {}", self.label)
@@ -112,7 +123,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, at: Range<usize>, expected: [&str; 5]) {
-        let source = Source { file: "s.toml", text };
+        let source = Source {
+            file: "s.toml",
+            text,
+        };
         let error = source.error(at, "wrong", "here");
         assert_eq!(error.to_string().lines().collect::<Vec<_>>(), expected);
     }
@@ -120,23 +134,60 @@ mod tests {
     #[test]
     fn carets_stand_under_the_place() {
         let text = "a = 1\nbb = \"ü\" # c\n";
-        check(text, 11..15, ["wrong", "  --> s.toml:2:6", "  |", "2 | bb = \"ü\" # c", "  |      ^^^ here"]);
+        check(
+            text,
+            11..15,
+            [
+                "wrong",
+                "  --> s.toml:2:6",
+                "  |",
+                "2 | bb = \"ü\" # c",
+                "  |      ^^^ here",
+            ],
+        );
         // A range over several lines is underlined on its first.
-        check(text, 4..13, ["wrong", "  --> s.toml:1:5", "  |", "1 | a = 1", "  |     ^ here"]);
+        check(
+            text,
+            4..13,
+            [
+                "wrong",
+                "  --> s.toml:1:5",
+                "  |",
+                "1 | a = 1",
+                "  |     ^ here",
+            ],
+        );
         // The end of the file has no line; the message still prints.
-        check("", 0..0, ["wrong", "  --> s.toml:1:1", "  |", "1 | ", "  | ^ here"]);
+        check(
+            "",
+            0..0,
+            ["wrong", "  --> s.toml:1:1", "  |", "1 | ", "  | ^ here"],
+        );
     }
 
     #[test]
     fn the_gutter_is_as_wide_as_the_number() {
         let text = format!("{}polcy = 1", "\n".repeat(13));
         let at = 13..18;
-        check(&text, at, ["wrong", "   --> s.toml:14:1", "   |", "14 | polcy = 1", "   | ^^^^^ here"]);
+        check(
+            &text,
+            at,
+            [
+                "wrong",
+                "   --> s.toml:14:1",
+                "   |",
+                "14 | polcy = 1",
+                "   | ^^^^^ here",
+            ],
+        );
     }
 
     #[test]
     fn only_near_words_are_suggested() {
-        assert_eq!(did_you_mean("polcy", ["name", "policy"]), "did you mean `policy`? ");
+        assert_eq!(
+            did_you_mean("polcy", ["name", "policy"]),
+            "did you mean `policy`? "
+        );
         assert_eq!(did_you_mean("Seed", ["seeds"]), "did you mean `seeds`? ");
         assert_eq!(did_you_mean("zebra", ["name", "policy"]), "");
     }
