@@ -9,3 +9,4 @@ mod adversity;
 mod equivalence;
 mod golden;
 mod support;
+mod venus;
