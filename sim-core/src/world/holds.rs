@@ -9,13 +9,13 @@ use smallvec::SmallVec;
 use super::World;
 use super::occupy::add_to;
 use crate::decision::HoldFor;
-use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
+use crate::device::{DeviceSet, Grant, MAX_DEVICES, NodeFree, Sharing};
 use crate::engine::EventHandle;
 use crate::ids::{HoldId, NodeId, SchedulerId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::reason::Reason;
 use crate::time::SimTime;
-use crate::units::{Bytes, MilliCores};
+use crate::units::{Bytes, MILLI_PER_GPU, MilliCores};
 
 /// What a hold sets aside on one node.
 #[derive(Clone, Debug)]
@@ -29,7 +29,6 @@ pub(crate) struct Part {
     backed_cpu: u32,
     backed_memory: u64,
     /// Lent to tasks placed within.
-    used_devices: u32,
     used_milli: u32,
     used_cpu: u32,
     used_memory: u64,
@@ -88,7 +87,6 @@ impl World {
             backed: DeviceSet::EMPTY,
             backed_cpu: 0,
             backed_memory: 0,
-            used_devices: 0,
             used_milli: 0,
             used_cpu: 0,
             used_memory: 0,
@@ -155,7 +153,7 @@ impl World {
             .filter(|hold| hold.active && hold.committed)?;
         let devices = self.cluster.node(node).free.devices;
         let mut free = NodeFree::empty(devices, 0, 0);
-        free.left = [0; crate::device::MAX_DEVICES];
+        free.left = [0; MAX_DEVICES];
         (free.milli, free.idle) = (0, 0);
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
@@ -171,62 +169,58 @@ impl World {
         found.then_some(free)
     }
 
-    /// Lends a part of a hold to a task: frees it on the node so that the task can take it. Where the
-    /// task takes other devices than those set aside, as many of these are freed in exchange.
-    pub(crate) fn draw(&mut self, id: HoldId, node: NodeId, grant: Grant, request: &TaskRequest) {
+    /// Lends parts of a hold to a task: frees them on the node so that the task can take them. Where
+    /// it takes what was not set aside, as much is freed in exchange: no part has and lends more than
+    /// it wants.
+    pub(crate) fn draw(
+        &mut self,
+        id: HoldId,
+        node: NodeId,
+        grant: Grant,
+        cpu: MilliCores,
+        memory: Bytes,
+    ) {
         let Some(hold) = self.holds.get_mut(id) else {
             return;
         };
-        let state = &mut self.cluster.nodes[node.index()];
-        let mut devices = grant.devices.len();
-        let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
+        let free = &mut self.cluster.nodes[node.index()].free;
+        let mut need = Need {
+            milli: [0; MAX_DEVICES],
+            cpu: cpu.0,
+            memory: memory.0,
+        };
+        for device in grant.devices.iter() {
+            need.milli[device] = u32::from(grant.milli_each);
+        }
         for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-            let room = part.amount.gpus.devices().saturating_sub(part.used_devices);
-            let lent = devices.min(room);
-            devices -= lent;
-            let mut freed = DeviceSet(part.backed.0 & grant.devices.0);
-            for device in part.backed.iter() {
-                if freed.len() >= lent {
-                    break;
-                }
-                freed.0 |= 1 << device;
-            }
-            part.backed.0 &= !freed.0;
-            part.used_devices += lent;
-            part.used_milli += lent * u32::from(grant.milli_each);
-            let (part_cpu, part_memory) =
-                (cpu.min(part.backed_cpu), memory.min(part.backed_memory));
-            part.backed_cpu -= part_cpu;
-            part.used_cpu += part_cpu;
-            part.backed_memory -= part_memory;
-            part.used_memory += part_memory;
-            cpu -= part_cpu;
-            memory -= part_memory;
-            let freed = Grant {
-                devices: freed,
-                milli_each: part.milli_each,
-            };
-            state.free.give(freed, part_cpu, part_memory);
+            part.lend(&mut need, free);
+        }
+        let mut rest: u32 = need.milli.iter().sum();
+        for part in hold.parts.iter_mut().filter(|part| part.node == node) {
+            part.exchange(&mut rest, &mut need, free);
         }
     }
 
-    /// A task within a hold gave its place back: it is the hold's again.
-    pub(crate) fn undraw(&mut self, id: HoldId, node: NodeId, freed: Grant, request: &TaskRequest) {
+    /// A task within a hold gave something back: it is the hold's again.
+    pub(crate) fn undraw(
+        &mut self,
+        id: HoldId,
+        node: NodeId,
+        freed: Grant,
+        cpu: MilliCores,
+        memory: Bytes,
+    ) {
         let Some(hold) = self.holds.get_mut(id) else {
             return;
         };
-        let mut devices = freed.devices.len();
-        let (mut cpu, mut memory) = (request.cpu.0, request.memory.0);
+        let (mut milli, mut cpu, mut memory) = (freed.milli(), cpu.0, memory.0);
         for part in hold.parts.iter_mut().filter(|part| part.node == node) {
-            let back = devices.min(part.used_devices);
-            devices -= back;
-            part.used_devices -= back;
-            part.used_milli = part
-                .used_milli
-                .saturating_sub(back * u32::from(freed.milli_each));
+            let back = milli.min(part.used_milli);
             let (part_cpu, part_memory) = (cpu.min(part.used_cpu), memory.min(part.used_memory));
+            part.used_milli -= back;
             part.used_cpu -= part_cpu;
             part.used_memory -= part_memory;
+            milli -= back;
             cpu -= part_cpu;
             memory -= part_memory;
         }
@@ -255,7 +249,74 @@ impl World {
     }
 }
 
+/// What a task that draws from a hold still needs.
+struct Need {
+    milli: [u32; MAX_DEVICES],
+    cpu: u32,
+    memory: u64,
+}
+
 impl Part {
+    /// Lends what is set aside of what is needed: whole devices of it, even for a fraction.
+    fn lend(&mut self, need: &mut Need, free: &mut NodeFree) {
+        let mut devices = DeviceSet::EMPTY;
+        for device in self.backed.iter() {
+            let milli = need.milli[device].min(u32::from(self.milli_each));
+            if milli > 0 {
+                devices.0 |= 1 << device;
+                need.milli[device] -= milli;
+                self.used_milli += milli;
+            }
+        }
+        let (cpu, memory) = (
+            need.cpu.min(self.backed_cpu),
+            need.memory.min(self.backed_memory),
+        );
+        self.used_cpu += cpu;
+        self.used_memory += memory;
+        need.cpu -= cpu;
+        need.memory -= memory;
+        self.give_back(devices, cpu, memory, free);
+    }
+
+    /// Counts what is needed beyond that as lent, as far as the part wants that much, and gives back
+    /// what it then has too much.
+    fn exchange(&mut self, rest: &mut u32, need: &mut Need, free: &mut NodeFree) {
+        let wanted = self.amount.gpus.devices() * u32::from(self.milli_each);
+        let milli = (*rest).min(wanted - self.used_milli);
+        let cpu = need.cpu.min(self.amount.cpu.0 - self.used_cpu);
+        let memory = need.memory.min(self.amount.memory.0 - self.used_memory);
+        *rest -= milli;
+        need.cpu -= cpu;
+        need.memory -= memory;
+        self.used_milli += milli;
+        self.used_cpu += cpu;
+        self.used_memory += memory;
+        let mut devices = DeviceSet::EMPTY;
+        let mut kept = self.backed_milli();
+        for device in self.backed.iter() {
+            if kept + self.used_milli > wanted {
+                devices.0 |= 1 << device;
+                kept -= u32::from(self.milli_each);
+            }
+        }
+        let cpu = (self.backed_cpu + self.used_cpu).saturating_sub(self.amount.cpu.0);
+        let memory = (self.backed_memory + self.used_memory).saturating_sub(self.amount.memory.0);
+        self.give_back(devices, cpu, memory, free);
+    }
+
+    fn give_back(&mut self, devices: DeviceSet, cpu: u32, memory: u64, free: &mut NodeFree) {
+        self.backed.0 &= !devices.0;
+        self.backed_cpu -= cpu;
+        self.backed_memory -= memory;
+        let milli_each = self.milli_each;
+        let freed = Grant {
+            devices,
+            milli_each,
+        };
+        free.give(freed, cpu, memory);
+    }
+
     fn backing(&self) -> Grant {
         Grant {
             devices: self.backed,
@@ -280,7 +341,8 @@ impl Part {
                 }
             }
             gpus => {
-                let mut wanted = gpus.devices() - self.used_devices.min(gpus.devices());
+                let used = self.used_milli.div_ceil(MILLI_PER_GPU);
+                let mut wanted = gpus.devices().saturating_sub(used);
                 wanted = wanted.saturating_sub(self.backed.len());
                 for device in 0..usize::from(free.devices) {
                     if wanted > 0 && free.left[device] == 1_000 {

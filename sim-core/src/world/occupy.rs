@@ -7,6 +7,7 @@ use crate::ids::{HoldId, NodeId};
 use crate::job::TaskRequest;
 use crate::task::TaskState;
 use crate::time::SimTime;
+use crate::units::{Bytes, MilliCores};
 
 /// The grant that the count-only rule would give on a node, if the GPUs fit.
 pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> Option<Grant> {
@@ -91,7 +92,7 @@ impl World {
         let request = self.request_of(slot, task);
         let now = self.now;
         if let Some(hold) = within {
-            self.draw(hold, node, grant, &request);
+            self.draw(hold, node, grant, request.cpu, request.memory);
         }
         let job = self.jobs.slot_mut(slot);
         if !job.nodes_used.contains(&node) && job.nodes_used.len() < 64 {
@@ -142,8 +143,8 @@ impl World {
             self.note_held(slot, pool, grant, since);
             self.jobs.slot_mut(slot).tasks[task].grant.milli_each = 0;
         }
-        if let (Some(hold), true) = (within, gpus) {
-            self.undraw(hold, node, freed, &request);
+        if let Some(hold) = within {
+            self.undraw(hold, node, freed, MilliCores(cpu), Bytes(bytes));
         }
         self.touch_free(node);
     }
@@ -181,7 +182,7 @@ impl World {
             milli_each,
         };
         if let Some(hold) = within {
-            self.draw(hold, node, grant, &request);
+            self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }
         let state = &mut self.cluster.nodes[node.index()];
         state.free.take(grant, request.cpu.0, memory);

@@ -3,10 +3,10 @@
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
 #[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
-    Advance, Autoscaler, Bucket, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart,
-    JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, NodeModel, Outcome, Platform,
-    Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, Supply,
-    TaskRequest, TaskSet, TaskState, Then, View, WouldFit,
+    Advance, Autoscaler, Bucket, Bytes, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor,
+    HoldPart, JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, NodeModel, Outcome,
+    Platform, Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot,
+    Supply, TaskRequest, TaskSet, TaskState, Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -237,4 +237,52 @@ fn tasks_placed_at_once_within_a_hold_keep_what_it_had() {
     gang.request.groups[0].request = TaskRequest::gpus(0).with_cores(2);
     let (_, log) = run(supply, vec![gang], script(steps), 20);
     assert_eq!(log.records[0].end, at(16));
+}
+
+/// A hold of half a GPU and a whole one lends the whole one: half a GPU stays set aside, no more.
+#[test]
+fn a_hold_lends_the_part_that_a_task_takes() {
+    let steps: &[(u64, Step)] = &[(0, |view, out| {
+        let node = NodeId(0);
+        let amounts = [TaskRequest::gpu_milli(500), TaskRequest::gpus(1)];
+        let parts = amounts.map(|amount| HoldPart { node, amount });
+        let why = Reason::Reservation;
+        let hold = out.hold(parts, at(0), None, HoldFor::Anyone, why, Claim::Sure);
+        let spot = [Spot::from(node)];
+        let job = first(view).id();
+        out.place_as(job, spot, Commit::NOW, Claim::Sure, Some(hold));
+    })];
+    let platform = Platform::from(script(steps)).sharing(Sharing::Fractions);
+    let (report, _) = run(nodes(1, 4), vec![job(1, 20)], platform, 20);
+    let expected = "idle.no_demand=50 idle.held=10 allocated.useful=20";
+    assert_eq!(ledger_line(&report), expected);
+}
+
+/// A task that is suspended within a hold keeps its memory, and the hold does not replace it.
+#[test]
+fn memory_that_a_suspended_task_keeps_stays_lent() {
+    let steps: &[(u64, Step)] = &[
+        (0, |view, out| {
+            let node = NodeId(0);
+            let amount = TaskRequest::gpus(1).with_memory(Bytes(4));
+            let parts = [HoldPart { node, amount }];
+            let why = Reason::Reservation;
+            let hold = out.hold(parts, at(0), None, HoldFor::Anyone, why, Claim::Sure);
+            let spot = [Spot::from(node)];
+            let job = first(view).id();
+            out.place_as(job, spot, Commit::NOW, Claim::Sure, Some(hold));
+        }),
+        (5, |view, out| {
+            let keeps = Keeps::Memory;
+            let then = Then::Suspend { keeps };
+            out.evict(first(view).id(), secs(0), Save::No, then);
+        }),
+        (6, |view, _| {
+            assert_eq!(view.node(NodeId(0)).free().memory, 4)
+        }),
+    ];
+    let model = NodeModel::gpus_only("h100", 1).with_memory(Bytes(8));
+    let mut one = job(1, 10);
+    one.request.groups[0].request.memory = Bytes(4);
+    run(Supply::uniform(model, 1), vec![one], script(steps), 10);
 }
