@@ -78,10 +78,10 @@ impl Policy for ElasticFiller {
                 if !self.elastic.contains(&job.id()) {
                     self.elastic.push(job.id());
                 }
-                let spots = (min..=max)
-                    .rev()
-                    .find_map(|count| resize(&mut plan, job, count));
-                spots.map(|spots| out.place(job.id(), spots));
+                let mut sizes = (min..=max).rev();
+                if let Some(spots) = sizes.find_map(|count| resize(&mut plan, job, count)) {
+                    out.place(job.id(), spots);
+                }
             } else if let Fit::Now(spots) = plan.first_fit(job) {
                 out.place(job.id(), spots);
             } else if !self.make_room(view, job, &mut plan, out) {
@@ -94,11 +94,10 @@ impl Policy for ElasticFiller {
         for job in self.elastic.iter().filter_map(|id| view.job(*id)) {
             let bound = job.tasks_bound();
             if let Some((_, max)) = range(job).filter(|_| bound > 0) {
-                let larger = (bound + 1..=max).rev();
-                let spots = larger
-                    .into_iter()
-                    .find_map(|count| resize(&mut plan, job, count));
-                spots.map(|spots| out.replace(job.id(), spots));
+                let mut sizes = (bound + 1..=max).rev();
+                if let Some(spots) = sizes.find_map(|count| resize(&mut plan, job, count)) {
+                    out.replace(job.id(), spots);
+                }
             }
         }
     }
