@@ -1,8 +1,7 @@
 //! An elastic job that grows and shrinks.
 
 use windtunnel_core::{
-    Advance, Decisions, Fit, JobNews, JobRef, JobView, News, NodeId, Plan, Policy, Reason, Spots,
-    View,
+    Advance, Decisions, Fit, JobRef, JobView, News, NodeId, Plan, Policy, Reason, Spots, View,
 };
 
 /// Elastic training in the manner of Pollux or elastic Horovod: an elastic job takes as many tasks
@@ -71,49 +70,35 @@ impl Policy for ElasticFiller {
         "elastic-filler"
     }
 
-    fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+    fn decide(&mut self, view: &View<'_>, _news: &News<'_>, out: &mut Decisions) {
         self.elastic.retain(|job| view.job(*job).is_some());
-        let created = news
-            .jobs
-            .iter()
-            .filter(|change| change.what == JobNews::Created);
-        let created = created.filter_map(|change| view.job(change.job));
-        self.elastic.extend(
-            created
-                .filter(|job| range(*job).is_some())
-                .map(|job| job.id()),
-        );
         let mut plan = view.plan();
-        let mut all = true;
         for job in view.pending_jobs() {
             if let Some((min, max)) = range(job) {
-                let spots = (min..=max)
-                    .rev()
-                    .find_map(|count| resize(&mut plan, job, count));
-                spots
-                    .into_iter()
-                    .for_each(|spots| out.place(job.id(), spots));
+                if !self.elastic.contains(&job.id()) {
+                    self.elastic.push(job.id());
+                }
+                let mut sizes = (min..=max).rev();
+                if let Some(spots) = sizes.find_map(|count| resize(&mut plan, job, count)) {
+                    out.place(job.id(), spots);
+                }
             } else if let Fit::Now(spots) = plan.first_fit(job) {
                 out.place(job.id(), spots);
             } else if !self.make_room(view, job, &mut plan, out) {
                 out.waiting(job.id(), Reason::DoesNotFit);
-                all = false;
             }
         }
-        if !all || view.pending_count() > 0 {
+        if view.pending_count() > 0 {
             return;
         }
         for job in self.elastic.iter().filter_map(|id| view.job(*id)) {
             let bound = job.tasks_bound();
-            let Some((_, max)) = range(job).filter(|_| bound > 0) else {
-                continue;
-            };
-            let larger = (bound + 1..=max)
-                .rev()
-                .find_map(|count| resize(&mut plan, job, count));
-            larger
-                .into_iter()
-                .for_each(|spots| out.replace(job.id(), spots));
+            if let Some((_, max)) = range(job).filter(|_| bound > 0) {
+                let mut sizes = (bound + 1..=max).rev();
+                if let Some(spots) = sizes.find_map(|count| resize(&mut plan, job, count)) {
+                    out.replace(job.id(), spots);
+                }
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ fn bundles_are_prepared_then_committed_then_used() {
         job(8, 1, 5),
         in_group(job(10, 1, 5)),
     ];
-    let policy = Bundles::new(TaskRequest::gpus(2), 2, QueueId(1), secs(1));
+    let policy = Bundles::new(TaskRequest::gpus(2), QueueId(1), secs(1));
     let proof = Case::new(nodes(2, 2), jobs, policy).prove("bundles");
     assert_eq!(
         proof.ledger(),

@@ -3,7 +3,7 @@
 use windtunnel_core::{JobLog, SchedulerId};
 use windtunnel_policies::testing::{InOrder, SmallestFirst};
 
-use crate::support::{Case, at, job, nodes, same};
+use crate::support::{Case, Proof, at, job, nodes, same};
 
 /// One node of four GPUs. a (4 GPUs, 30 s) runs from 0; b (4 GPUs, 100 s), c (1 GPU, 10 s) and d
 /// (2 GPUs, 10 s) wait in order. At 20 the run is forked: one half goes on as it was and starts b at
@@ -23,16 +23,17 @@ fn the_halves_of_a_fork_go_different_ways() {
     other_way.replace_policy(SchedulerId(0), SmallestFirst);
 
     same(&same_way.run().unwrap(), &unforked.report);
-    let mut log = JobLog::default();
-    let other = other_way.run_with(&mut log).unwrap();
-    assert_ne!(other.digest, unforked.report.digest);
-    let start = |id: u32| log.records.iter().find(|r| r.job.0 == id).unwrap().start;
-    assert_eq!(
-        [start(2), start(3), start(1)],
-        [Some(at(30)), Some(at(30)), Some(at(40))]
-    );
-    assert_eq!((unforked.report.end, other.end), (at(140), at(140)));
-    assert!(other.summary.wait.mean() < unforked.report.summary.wait.mean());
+    let other = Proof::of(other_way, "fork_other");
+    assert_ne!(other.report.digest, unforked.report.digest);
+    let starts = |proof: &Proof| [1, 2, 3].map(|id| proof.record(id).start.unwrap());
+    assert_eq!(starts(&unforked), [at(30), at(130), at(130)]);
+    assert_eq!(starts(&other), [at(40), at(30), at(30)]);
+    assert_eq!((unforked.report.end, other.report.end), (at(140), at(140)));
+    // 4·30 + 4·100 + 10 + 20 useful either way; idle beside c and d, 1 GPU for 10 s, without demand
+    // at the end of the one and too few for b in the middle of the other.
+    assert_eq!(unforked.ledger(), "idle.no_demand=10 allocated.useful=550");
+    assert_eq!(other.ledger(), "idle.insufficient=10 allocated.useful=550");
+    assert!(other.report.summary.wait.mean() < unforked.report.summary.wait.mean());
     // The run that was forked is not disturbed by its halves.
     same(&simulation.run().unwrap(), &unforked.report);
 }

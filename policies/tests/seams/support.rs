@@ -78,11 +78,7 @@ impl Case {
     /// Also: a fork in the middle of the run ends in the same report as the run itself, and so does
     /// the run without a ledger and without an observer.
     pub(crate) fn prove(&self, golden: &str) -> Proof {
-        let mut watch = Watch::default();
-        let report = self.simulation().run_with(&mut watch).unwrap();
-        let records = watch.log.records;
-        let proof = Proof { report, records };
-        check_golden(golden, &proof.page(&watch.timeline.text()));
+        let proof = Proof::of(self.simulation(), golden);
         self.forks_like(&proof.report);
         let mut bare = self.clone();
         bare.options = bare.options.without_ledger();
@@ -123,6 +119,16 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
+    /// Runs a simulation to its end and checks the timeline against the golden file.
+    pub(crate) fn of(simulation: Simulation, golden: &str) -> Self {
+        let mut watch = Watch::default();
+        let report = simulation.run_with(&mut watch).unwrap();
+        let records = watch.log.records;
+        let proof = Self { report, records };
+        check_golden(golden, &proof.page(&watch.timeline.text()));
+        proof
+    }
+
     /// GPU-seconds per bucket, those that are not zero, as `name=value` in order; `idle.held` by
     /// reason.
     pub(crate) fn ledger(&self) -> String {

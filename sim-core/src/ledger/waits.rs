@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::book::{Charge, bits};
 use crate::decision::Keeps;
 use crate::hash::LookupMap;
-use crate::ids::{DemandId, PoolSet, QueueId};
+use crate::ids::{DemandId, PoolSet, QueueId, SchedulerId};
 use crate::live::Job;
 use crate::reason::{REASONS, Reason};
 use crate::task::TaskState;
@@ -38,7 +38,7 @@ pub(crate) enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// Its shape's, else its queue's, else the probe's.
-    Queue(QueueId),
+    Queue(SchedulerId, QueueId),
     /// The probe's.
     Probe,
     /// Its own.
@@ -99,7 +99,8 @@ pub(crate) struct Waits {
     lanes: Vec<Lane>,
     index: LookupMap<(Option<DemandId>, Source), u32>,
     demands: Vec<DemandState>,
-    queues: Vec<QueueState>,
+    /// Queues by scheduler.
+    queues: Vec<Vec<QueueState>>,
     /// Unit shapes for which somebody waits.
     active: Vec<DemandId>,
     /// Active shapes whose status is not known yet.
@@ -154,7 +155,7 @@ impl Waits {
             _ => (None, 0),
         };
         let source = match (demand, source) {
-            (None, Source::Queue(_) | Source::Probe) => Source::Fixed(Reason::Latency),
+            (None, Source::Queue(..) | Source::Probe) => Source::Fixed(Reason::Latency),
             _ => source,
         };
         let lane = self.lane(world, demand, source);
@@ -257,19 +258,23 @@ impl Waits {
             }
             self.demands[demand.index()].lanes.push(lane);
         }
-        if let Source::Queue(queue) = source {
-            self.queue(queue).lanes.push(lane);
+        if let Source::Queue(scheduler, queue) = source {
+            self.queue(scheduler, queue).lanes.push(lane);
         }
         self.reconsider(lane, world.now);
         lane
     }
 
-    fn queue(&mut self, queue: QueueId) -> &mut QueueState {
-        if self.queues.len() <= queue.index() {
-            self.queues
-                .resize_with(queue.index() + 1, QueueState::default);
+    /// What one scheduler says of a queue is its own: another may serve jobs of the same queue.
+    fn queue(&mut self, scheduler: SchedulerId, queue: QueueId) -> &mut QueueState {
+        if self.queues.len() <= scheduler.index() {
+            self.queues.resize_with(scheduler.index() + 1, Vec::new);
         }
-        &mut self.queues[queue.index()]
+        let queues = &mut self.queues[scheduler.index()];
+        if queues.len() <= queue.index() {
+            queues.resize_with(queue.index() + 1, QueueState::default);
+        }
+        &mut queues[queue.index()]
     }
 
     fn set(&mut self, pools: PoolSet) -> u32 {
@@ -308,14 +313,39 @@ impl Waits {
     }
 
     /// What the policy says of a queue.
-    pub(crate) fn say_queue(&mut self, now: SimTime, queue: QueueId, why: Reason) {
-        let state = self.queue(queue);
+    pub(crate) fn say_queue(
+        &mut self,
+        now: SimTime,
+        scheduler: SchedulerId,
+        queue: QueueId,
+        why: Reason,
+    ) {
+        let state = self.queue(scheduler, queue);
         if state.said == Some(why) {
             return;
         }
         state.said = Some(why);
-        for place in 0..self.queues[queue.index()].lanes.len() {
-            self.reconsider(self.queues[queue.index()].lanes[place], now);
+        for place in 0..self.queue(scheduler, queue).lanes.len() {
+            let lane = self.queue(scheduler, queue).lanes[place];
+            self.reconsider(lane, now);
+        }
+    }
+
+    /// Forgets what a scheduler said of shapes and queues: another policy takes its place.
+    pub(crate) fn forget(&mut self, world: &World, scheduler: SchedulerId) {
+        for queue in self.queues.get_mut(scheduler.index()).into_iter().flatten() {
+            queue.said = None;
+        }
+        for (state, demand) in self.demands.iter_mut().zip(&world.demands.list) {
+            if demand.key.scheduler == scheduler {
+                state.said = None;
+            }
+        }
+        for lane in 0..self.lanes.len() {
+            self.reconsider(
+                u32::try_from(lane).expect("fewer than 2^32 lanes"),
+                world.now,
+            );
         }
     }
 
@@ -339,10 +369,12 @@ impl Waits {
         let said = match entry.source {
             Source::Fixed(reason) => reason,
             Source::Probe => Reason::DoesNotFit,
-            Source::Queue(queue) => {
+            Source::Queue(scheduler, queue) => {
+                let queues = self.queues.get(scheduler.index());
+                let queue = queues.and_then(|queues| queues.get(queue.index()));
                 let shape = state.and_then(|state| state.said);
                 shape
-                    .or_else(|| self.queues.get(queue.index()).and_then(|queue| queue.said))
+                    .or_else(|| queue.and_then(|queue| queue.said))
                     .unwrap_or(Reason::DoesNotFit)
             }
         };
@@ -480,6 +512,6 @@ fn source_of(job: &Job) -> Source {
     match job.own {
         Some(Reason::DoesNotFit) => Source::Probe,
         Some(why) => Source::Fixed(why),
-        None => Source::Queue(job.spec.request.queue),
+        None => Source::Queue(job.scheduler, job.spec.request.queue),
     }
 }

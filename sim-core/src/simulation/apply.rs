@@ -489,15 +489,16 @@ impl Simulation {
                 }
             }
             Scope::Shape(demand) => {
-                if demand.index() >= self.world.demands.list.len() {
-                    return Err(DecisionError::UnknownJob);
+                let known = self.world.demands.list.get(demand.index());
+                if known.ok_or(DecisionError::UnknownJob)?.key.scheduler != id {
+                    return Err(DecisionError::NotYours);
                 }
                 self.waits.say_shape(&self.world, demand, why);
                 if unschedulable && self.platform.autoscaler.is_some() {
                     self.tell_shape_unschedulable(demand);
                 }
             }
-            Scope::Rest(queue) => self.waits.say_queue(self.world.now, queue, why),
+            Scope::Rest(queue) => self.waits.say_queue(self.world.now, id, queue, why),
         }
         Ok(())
     }

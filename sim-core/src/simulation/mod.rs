@@ -278,8 +278,7 @@ impl Simulation {
         while !self.over && self.next_time()?.is_some_and(|next| next <= until) {
             self.step_with(observer)?;
         }
-        let goes_on = !self.over && !self.is_drained() && until <= self.end_time();
-        if goes_on && self.next_time()?.is_some() {
+        if !self.over && !self.is_drained() && until <= self.end_time() {
             self.world.now = self.world.now.max(until);
         }
         Ok(())
@@ -341,7 +340,7 @@ impl Simulation {
     ///
     /// The new policy is told everything that is pending, as if it had just been created, and is
     /// asked at once, at the present time. What was on its way to the old one is gone: its news and
-    /// its wake-up. Its holds stay until somebody releases them.
+    /// its wake-up, and so is what it said of why jobs wait. Its holds are the new one's.
     ///
     /// # Panics
     /// If there is no such scheduler.
@@ -355,6 +354,13 @@ impl Simulation {
                 .expect("now is not in the past");
         } else {
             self.cancel_wake(Component::Scheduler(scheduler));
+        }
+        self.waits.forget(&self.world, scheduler);
+        let theirs = |job: &crate::live::Job| job.scheduler == scheduler && job.own.is_some();
+        let jobs = self.world.jobs.iter().filter(|(_, job)| theirs(job));
+        for slot in jobs.map(|(slot, _)| slot).collect::<Vec<_>>() {
+            self.world.jobs.slot_mut(slot).own = None;
+            self.mark_wait(slot);
         }
         self.world.sync_space();
         let view = View::new(&self.world, scheduler);

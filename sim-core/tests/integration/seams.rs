@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
+use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
 use windtunnel_core::{
     Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Batch, Bytes, Claim, Commit,
     Controller, ControllerId, Decision, DecisionError, Decisions, Elastic, Fault, Fit, HoldFor,
     HoldId, HoldPart, JobId, JobList, JobLog, JobNews, JobRef, JobSpec, JobView, Keeps, Lifecycle,
     ListedFaults, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet,
-    PoolSpec, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
-    SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef, TaskRequest,
-    TaskState, TaskView, Then, View, Work, World, WouldFit,
+    PoolSpec, QueueId, Reason, Route, RunError, RunOptions, Save, Scaling, ScalingCommand,
+    Scheduler, SchedulerId, SimDuration, SimTime, Simulation, Spot, Supply, TaskGroup, TaskRef,
+    TaskRequest, TaskState, TaskView, Then, View, Work, World, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -1039,4 +1039,42 @@ fn what_is_withheld_can_not_be_resumed() {
     let jobs = JobList::new(vec![job(1, 10)]);
     let simulation = Simulation::new(nodes(1, 1), jobs, platform, RunOptions::default()).unwrap();
     assert_eq!(cause(simulation), DecisionError::NotAdmitted);
+}
+
+/// What a scheduler says of a queue is about its own jobs, and is forgotten when another policy takes
+/// its place.
+#[test]
+fn reasons_belong_to_the_scheduler_that_gave_them() {
+    let platform = || {
+        let says: Step = |_, out| out.rest(QueueId(0), Reason::HeadOfLine);
+        let mut platform = Platform::new("two", Script::idle(&[(0, says)]));
+        let policy = Box::new(Script::idle(&[]));
+        platform.schedulers.push(Scheduler {
+            policy,
+            pools: PoolSet::ALL,
+        });
+        let (kind, scheduler) = (Some(ControllerId(1)), SchedulerId(1));
+        platform.router = vec![Route {
+            kind,
+            scheduler,
+            ..Route::default()
+        }];
+        platform
+    };
+    let jobs = || JobList::new(vec![job(1, 5), job(1, 5).kind(ControllerId(1))]);
+    let options = || RunOptions::default().horizon(secs(10));
+    let new = || Simulation::new(nodes(2, 1), jobs(), platform(), options()).unwrap();
+    let mut log = JobLog::default();
+    new().run_with(&mut log).unwrap();
+    assert_eq!(
+        (waits(&log, 0), waits(&log, 1)),
+        ("head_of_line=10".into(), "latency=10".into())
+    );
+
+    let mut half = new();
+    half.run_until(at(4), &mut NoObserver).unwrap();
+    half.replace_policy(SchedulerId(0), Script::idle(&[]));
+    let mut log = JobLog::default();
+    half.run_with(&mut log).unwrap();
+    assert_eq!(waits(&log, 0), "latency=6 head_of_line=4");
 }

@@ -123,7 +123,7 @@ pub(crate) enum Stop {
 pub(crate) enum Said {
     Own(JobRef, Reason),
     Shape(DemandId, Reason),
-    Queue(QueueId, Reason),
+    Queue((SchedulerId, QueueId), Reason),
     /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
     Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
     /// So many tasks were to be placed at once, for sure or not.
@@ -1057,7 +1057,8 @@ impl Chaos {
             }
             _ => {
                 let queue = QueueId(self.rng.random_range(0..2));
-                call.log.push(Said::Queue(queue, why));
+                let whose = (call.view.scheduler(), queue);
+                call.log.push(Said::Queue(whose, why));
                 call.out.rest(queue, why);
             }
         }

@@ -9,7 +9,7 @@ use windtunnel_core::units::{MILLI_PER_GPU, PPM, RATE_ONE};
 use windtunnel_core::{
     Advance, Bucket, DemandId, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobSpec,
     JobView, Keeps, LedgerRow, NodeEvent, NodeId, Observer, PoolId, PoolSet, QueueId, Reason,
-    Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure, View, Work,
+    SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure, View, Work,
 };
 
 use crate::chaos::{Case, Log, Said, Stop, case};
@@ -132,7 +132,7 @@ pub(crate) struct Naive {
     cordoned: BTreeSet<NodeId>,
     own: BTreeMap<JobRef, Reason>,
     shape: BTreeMap<DemandId, Reason>,
-    queue: BTreeMap<QueueId, Reason>,
+    queue: BTreeMap<(SchedulerId, QueueId), Reason>,
     shapes: BTreeMap<DemandId, Need>,
     live: BTreeMap<JobRef, Job>,
     ended: BTreeMap<JobId, Job>,
@@ -669,8 +669,8 @@ impl Naive {
                 let shape = seen.shape();
                 let known = self.shapes.entry(shape).or_insert_with(|| need.clone());
                 assert_eq!(*known, need, "{shape} means two things");
-                let queue = &job.spec.request.queue;
-                self.shape.get(&shape).or(self.queue.get(queue)).copied()
+                let queue = (seen.scheduler(), job.spec.request.queue);
+                self.shape.get(&shape).or(self.queue.get(&queue)).copied()
             });
             let accepted = self.accepted(&need);
             let status = if self.fits(&need, places.to_vec(), false) {
