@@ -4,4 +4,5 @@ mod bitset;
 mod chaos;
 mod conservation;
 mod ledger;
+mod plans;
 mod queue;
