@@ -1,1 +1,44 @@
-//! Work in progress.
+//! Windtunnel: a wind tunnel for GPU cluster schedulers.
+//!
+//! This crate is the outermost one: scenarios, sweeps, statistics, output files, and the
+//! `windtunnel` program. It re-exports the libraries below it, so that one dependency is enough:
+//! [`core`] (the engine), [`policies`] (schedulers), [`traces`] (workloads).
+//!
+//! ```
+//! use windtunnel::{Scenario, Sweep};
+//! let mut scenario = Scenario::campus();
+//! scenario.run.seeds.truncate(1);
+//! scenario.platforms.truncate(1);
+//! let comparison = Sweep::new(scenario).run()?;
+//! let report = &comparison.of_platform(0)[0].report;
+//! assert!(report.gpu_allocation().is_some_and(|share| share > 0.2));
+//! # Ok::<(), windtunnel::ExperimentError>(())
+//! ```
+//!
+//! # Reproducibility
+//! The same scenario, seed and release give the same bytes, at any number of threads, in debug and
+//! in release builds. Only this crate starts threads, one per run, never inside one.
+//!
+//! # Crate features
+//! - `cli` (default): the program. Without it the command-line crates are not built; nothing else
+//!   changes.
+
+pub mod compare;
+mod error;
+mod jobs;
+pub mod output;
+mod scenario;
+pub mod stats;
+mod sweep;
+
+pub use windtunnel_core as core;
+pub use windtunnel_policies as policies;
+pub use windtunnel_traces as traces;
+
+pub use error::ExperimentError;
+pub use jobs::{TraceRead, WorkloadSize};
+pub use scenario::{
+    Drawn, EMBEDDED, Embedded, Faults, PlatformSpec, Pool, Rate, Rented, Run, Scenario,
+    SourceError, Staff, Stream, Table, Week, Workload,
+};
+pub use sweep::{Comparison, Hooks, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals};

@@ -145,8 +145,8 @@ impl Default for Config {
 ///   the queue and their count of failures.
 /// - In 1.36 a taint change retries every pod in vain; here only nodes that open count.
 /// - An elastic job is that many pods: it starts at its minimum and grows when something is free.
-/// - It says why jobs wait: `backoff` (v1.20), `gang` for a gang of which some pods are bound, else
-///   whatever keeps them from fitting.
+/// - It says why jobs wait: `backoff` (v1.20) if a pod would fit and sits out its backoff, `gang` for a
+///   gang of which some pods are bound, else whatever keeps them from fitting.
 ///
 /// # Reference
 /// kubernetes/kubernetes v1.20.5 and v1.36.3, `pkg/scheduler`.
@@ -167,7 +167,7 @@ impl Default for Config {
 /// let policy = KubeDefault::default();
 /// let report = Simulation::new(supply, jobs, policy, RunOptions::default())?.run()?;
 /// let ledger = report.ledger.ok_or("no ledger")?;
-/// assert_eq!(ledger.gpu_seconds(Bucket::Waiting), 10, "half a gang does nothing");
+/// assert_eq!(ledger.gpu_seconds(Bucket::AllocatedWaiting), 10, "half a gang does nothing");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -331,44 +331,57 @@ impl KubeDefault {
         self.queue.flush_backoff(now);
     }
 
+    /// Says who waits for the end of a backoff alone.
+    fn explain_backoff(&mut self, view: &View<'_>, plan: &mut Plan<'_>) {
+        if self.queue.backing_off().is_empty() {
+            return;
+        }
+        let failed = |class: usize| (self.failed_at[class] == self.changes).then_some(false);
+        let mut fits: Vec<Option<bool>> = (0..self.failed_at.len()).map(failed).collect();
+        self.reasons.backing_off(&mut self.queue, |pod| {
+            *fits[pod.class as usize].get_or_insert_with(|| {
+                let task = view.task(pod.task);
+                task.is_some_and(|task| plan.slots(task) > 0)
+            })
+        });
+    }
+
     /// Tries every pod whose turn it is.
     fn schedule(&mut self, view: &View<'_>, plan: &mut Plan<'_>, out: &mut Decisions) {
         let now = view.now();
         let binding_may_help = self.profile.binding_may_help();
         self.queue.sort();
         while let Some(id) = self.queue.pop() {
-            let pod = *self.queue.pod(id);
-            let class = pod.class as usize;
-            let chosen = if self.failed_at[class] == self.changes {
-                None
-            } else {
-                let task = view.task(pod.task);
-                let task = task.filter(|task| task.state() == TaskState::Pending);
-                let Some(task) = task else {
-                    self.queue.bound(id);
-                    continue;
-                };
-                let place =
-                    self.cycle
-                        .run(&self.config, &self.profile, &self.nodes, view, plan, task);
-                if let Some(node) = place {
-                    assert!(plan.take(task, node), "{} does not fit on {node}", pod.task);
-                    self.nodes.bound(pod.task, task.request(), view.node(node));
-                }
-                place
-            };
-            if let Some(node) = chosen {
-                self.queue.bound(id);
-                self.reasons.bound(pod.task.job);
-                if binding_may_help {
-                    self.changes += 1;
-                }
-                out.place(pod.task, [node.into()]);
-            } else {
-                self.failed_at[class] = self.changes;
-                self.queue.fail(id, now);
-                self.reasons.unschedulable(self.queue.pod_mut(id));
+            let class = self.queue.pod(id).class as usize;
+            if self.failed_at[class] == self.changes {
+                self.reasons.unschedulable(self.queue.fail(id, now));
+                continue;
             }
+            let task = self.queue.pod(id).task;
+            let found = view
+                .task(task)
+                .filter(|task| task.state() == TaskState::Pending);
+            let Some(found) = found else {
+                self.queue.bound(id); // it is gone; whoever ended it told us or will
+                continue;
+            };
+            let (config, profile) = (&self.config, &self.profile);
+            let chosen = self
+                .cycle
+                .run(config, profile, &self.nodes, view, plan, found);
+            let Some(node) = chosen else {
+                self.failed_at[class] = self.changes;
+                self.reasons.unschedulable(self.queue.fail(id, now));
+                continue;
+            };
+            assert!(plan.take(found, node), "{task} does not fit on {node}");
+            self.nodes.bound(task, found.request(), view.node(node));
+            self.queue.bound(id);
+            self.reasons.bound(task.job);
+            if binding_may_help {
+                self.changes += 1;
+            }
+            out.place(task, [node.into()]);
         }
     }
 }
@@ -387,7 +400,7 @@ impl Policy for KubeDefault {
         let mut plan = view.plan();
         self.requeue(view, &plan, news, freed);
         self.schedule(view, &mut plan, out);
-        self.reasons.backing_off(&mut self.queue);
+        self.explain_backoff(view, &mut plan);
         self.reasons.say(view, out);
         if let Some(at) = self.queue.next_flush()
             && self.wake.is_none_or(|asked| asked != at)

@@ -1,4 +1,72 @@
 //! Scheduling policies for Windtunnel.
+//!
+//! A policy looks at what is pending and what is free, and returns decisions as data. This crate holds
+//! the ones that need no introduction, and the parts that others are made of. Read it front to back, or
+//! take a policy by name:
+//!
+//! ```
+//! use windtunnel_core::{JobList, JobSpec, NodeModel, RunOptions, SimDuration, SimTime, Simulation};
+//! use windtunnel_core::{Supply, TaskRequest};
+//!
+//! // Two nodes of 4 GPUs: one job takes a node, the second needs 3 GPUs on each, the third 2 anywhere.
+//! let job = |gpus| {
+//!     JobSpec::new(SimTime::ZERO, TaskRequest::gpus(gpus), SimDuration::from_secs(10))
+//! };
+//! let jobs = vec![job(4), job(3).tasks(2), job(2)];
+//! let mut ends = Vec::new();
+//! for name in ["fifo", "first-fit", "kube-default"] {
+//!     let supply = Supply::uniform(NodeModel::gpus_only("h100", 4), 2);
+//!     let policy = windtunnel_policies::policy(name)?;
+//!     let jobs = JobList::new(jobs.clone());
+//!     let report = Simulation::new(supply, jobs, policy, RunOptions::default())?.run()?;
+//!     ends.push(report.end.as_nanos() / 1_000_000_000);
+//! }
+//! assert_eq!(ends, [30, 20, 30]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # 1. Who goes first
+//!
+//! - [`Fifo`]: strictly by submission. A job that does not fit blocks all behind it: fair, predictable,
+//!   and the free GPUs behind the head are the price (30 s above).
+//! - [`Greedy`]: by submission, but whoever fits goes (20 s above). No GPU idles that somebody could use
+//!   now; a large job may wait for ever behind a stream of small ones.
+//! - [`KubeDefault`]: pods, not jobs, by priority and time in the queue. Whatever fits is bound, half a
+//!   gang too: above, one of the second job's two pods takes its GPUs at once and idles on them until
+//!   the first job ends.
+//!
+//! None of them knows how long a job runs, so none can backfill without delaying the head.
+//!
+//! # 2. Where it goes
+//!
+//! A [`Placer`] finds nodes for one job: [`FirstFit`] takes the lowest-numbered nodes, [`BestFit`] those
+//! that it leaves with least CPU and GPU. In Kubernetes, [`plugins`](kubernetes::plugins) filter and
+//! score nodes for one pod; the default ones spread.
+//!
+//! # 3. What it costs
+//!
+//! A decision may not cost more than its outcome needs. A blocked [`Fifo`] compares two counters. Jobs
+//! of one shape fit or fail together, so [`Greedy`] drops a whole shape at its first failure; 100,000
+//! pending jobs cost it no more than the number of their shapes. [`KubeDefault`] has to give each pod
+//! its attempt, because an attempt moves the pod in the queue; an attempt that must fail takes tens of
+//! nanoseconds (`examples/retry_cost.rs` measures it).
+//!
+//! # 4. Your own
+//!
+//! A first policy is one screen. `cargo run --release -p windtunnel-policies --example my_policy`:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/my_policy.rs")]
+//! ```
+//!
+//! Three rules keep a policy honest: every order ends with an id; it looks at requests, never at the
+//! truth (unless it declares [`Knowledge`](windtunnel_core::Knowledge)); it keeps no state that the
+//! [`News`](windtunnel_core::News) does not keep up to date.
+//!
+//! # By name
+//!
+//! [`registry`] resolves `name{param=value}`; [`known()`] lists every policy with its parameters.
+//! [`testing`] holds policies that misbehave, and small ones that prove what the engine can carry.
 
 pub mod kubernetes;
 pub mod place;

@@ -1,4 +1,100 @@
-//! The simulation core of Windtunnel: a deterministic discrete-event simulator of GPU clusters.
+//! The simulation core of Windtunnel: a deterministic discrete-event simulator of GPU clusters and
+//! the schedulers that run them.
+//!
+//! # A first run
+//!
+//! A [`Supply`] is hardware, a stream of jobs is [`Arrivals`], a [`Platform`] is what a team runs on
+//! the hardware; a bare [`Policy`] is one. A [`Simulation`] takes the three and returns a [`Report`].
+//!
+//! ```
+//! use windtunnel_core::{Bucket, Decisions, Fit, JobList, JobSpec, News, NodeModel, Policy};
+//! use windtunnel_core::{Reason, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest, View};
+//!
+//! /// Starts jobs strictly in submission order; one that does not fit blocks the ones behind it.
+//! #[derive(Clone)]
+//! struct StrictFifo;
+//!
+//! impl Policy for StrictFifo {
+//!     fn name(&self) -> &str {
+//!         "strict-fifo"
+//!     }
+//!
+//!     fn decide(&mut self, view: &View<'_>, _news: &News<'_>, out: &mut Decisions) {
+//!         let mut plan = view.plan(); // what-if overlay on the free capacity
+//!         for job in view.pending_jobs() {
+//!             match plan.first_fit(job) {
+//!                 Fit::Now(spots) => out.place(job.id(), spots),
+//!                 Fit::Never => out.reject(job.id()),
+//!                 Fit::NotNow => {
+//!                     out.waiting(job.id(), Reason::DoesNotFit); // the engine says why
+//!                     out.rest(job.queue(), Reason::HeadOfLine); // why everyone behind it waits
+//!                     break;
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! let supply = Supply::uniform(NodeModel::gpus_only("h100", 8), 2); // 2 nodes, 8 GPUs each
+//! let hour = SimDuration::from_hours(1);
+//! let big = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(8), hour).tasks(2);
+//! let small = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(1), hour);
+//! let jobs = JobList::new(vec![small.clone(), big, small]);
+//!
+//! let report = Simulation::new(supply, jobs, StrictFifo, RunOptions::default())?.run()?;
+//! let ledger = report.ledger.as_ref().unwrap();
+//! assert_eq!(report.end, SimTime::from_secs(3 * 3_600));
+//! assert_eq!(ledger.gpu_hours(Bucket::AllocatedUseful), 18.0);
+//! // In the first hour one GPU could have run the last job: head-of-line blocking cost one GPU-hour.
+//! assert_eq!(ledger.gpu_hours(Bucket::IdleHeld), 1.0);
+//! assert_eq!(ledger.gpu_hours(Bucket::IdleInsufficient), 14.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Jobs: what is asked is not what is true
+//!
+//! A [`JobSpec`] holds a [`JobRequest`], which policies see, and a [`JobProfile`], which they do not.
+//! A job is groups of equal tasks. A *task* is what is placed; a *unit* is what makes progress: the
+//! job for gangs and elastic jobs, the task for arrays ([`Advance`]). A policy that wants to know
+//! more than requests declares so ([`Knowledge`]), gets a grant for it, and the report says so.
+//!
+//! # Who decides what
+//!
+//! | seam | decides |
+//! | --- | --- |
+//! | [`Policy`] | where and when tasks run, who is evicted, what is held for whom |
+//! | [`Controller`] | which tasks exist, what becomes of lost ones, when a job is finished |
+//! | [`Admission`] | which jobs a policy may see |
+//! | [`Autoscaler`] | how many nodes a rented pool has |
+//! | [`DeviceChooser`] | which GPUs of a node a task gets |
+//! | [`SpeedModel`] | how fast a unit advances and what its GPUs do meanwhile |
+//! | [`FaultModel`] | when nodes fail |
+//! | [`Observer`] | nothing; it watches |
+//!
+//! Decisions are data ([`Decision`]): the engine validates and applies them in order. What is
+//! impossible from a policy's own view is an error of the policy ([`RunError::InvalidDecision`]); what
+//! the world refuses is news to it ([`News::refused`]).
+//!
+//! # One instant
+//!
+//! All events of an instant are applied in the order of [`Phase`](engine::Phase); then controllers,
+//! admission, schedulers and autoscaler decide, each if it has [`News`]; then speeds and the ledger
+//! are settled, once. See [`Simulation`].
+//!
+//! # The ledger
+//!
+//! Every GPU-nanosecond that was paid for is in exactly one [`Bucket`]; idle capacity is charged to
+//! the demand that could not use it, and no demand is charged twice. Dollars follow
+//! ([`LedgerReport`]).
+//!
+//! # Determinism
+//!
+//! Given the same scenario, the same seed and the same release, a run produces a byte-identical event
+//! log and report, on every supported platform, in debug and release builds, with or without
+//! observers attached. Time, work and capacity are integers; ties break by id; random draws are keyed
+//! by what they are for ([`rng`]). [`Report::digest`] is the proof.
+//!
+//! An embedded run does no I/O, starts no thread, prints nothing and never exits the process.
 
 pub mod bitset;
 pub mod engine;

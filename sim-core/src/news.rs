@@ -58,7 +58,7 @@ pub struct News<'a> {
     pub nodes: &'a [NodeId],
     /// Placements that were refused before or at bind; the tasks are pending again.
     pub refused: &'a [(TaskRef, Refusal)],
-    /// Whether quota or admission changed.
+    /// Whether admission let a job through, held one back or revoked one.
     pub quota: bool,
     /// Whether the wake-up that was asked for is due.
     pub woken: bool,

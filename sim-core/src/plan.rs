@@ -281,6 +281,36 @@ impl<'a> Plan<'a> {
         self.space.change(node, free);
     }
 
+    /// Takes back what a suspended task gave up, at its old place; `false` and no change if that is
+    /// not free. What it left to a hold it was placed within does not count as free here.
+    pub fn resume(&mut self, task: TaskView<'_>) -> bool {
+        let (Some(spot), Some(keeps)) = (task.spot(), task.keeps()) else {
+            return false;
+        };
+        let request = task.request();
+        let mut free = *self.space.node(spot.node);
+        if keeps == Keeps::Everything {
+            return free.open;
+        }
+        let memory = match keeps {
+            Keeps::Nothing => request.memory.0,
+            _ => 0,
+        };
+        let grant = crate::Grant {
+            devices: spot.devices.unwrap_or_default(),
+            milli_each: self.space.sharing(spot.node).granted_each(request.gpus),
+        };
+        let fits = free.open
+            && free.has(grant.devices, grant.milli_each)
+            && free.cpu >= request.cpu.0
+            && free.memory >= memory;
+        if fits {
+            free.take(grant, request.cpu.0, memory);
+            self.space.change(spot.node, free);
+        }
+        fits
+    }
+
     /// What is free on a node, in this plan.
     #[must_use]
     pub fn free(&self, node: NodeId) -> &NodeFree {

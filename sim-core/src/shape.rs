@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
 use crate::job::TaskRequest;
-use crate::live::NONE;
 
 /// Task requests, by first mention.
 #[derive(Clone, Debug, Default)]

@@ -479,6 +479,22 @@ impl<'a> TaskView<'a> {
         (task.state.holds() || task.state == TaskState::Suspended).then_some(task.node)
     }
 
+    /// Its place: node and GPUs. For a suspended task the one that it left and would come back to,
+    /// whether or not it is free.
+    #[must_use]
+    pub fn spot(&self) -> Option<Spot> {
+        let node = self.node()?;
+        let devices = Some(self.task().grant.devices);
+        Some(Spot { node, devices })
+    }
+
+    /// What it keeps while it is suspended.
+    #[must_use]
+    pub fn keeps(&self) -> Option<Keeps> {
+        let task = self.task();
+        (task.state == TaskState::Suspended).then_some(task.keeps)
+    }
+
     /// The GPUs it holds.
     #[must_use]
     pub fn grant(&self) -> Option<Grant> {

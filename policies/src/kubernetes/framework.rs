@@ -10,7 +10,7 @@ pub const MAX_SCORE: i64 = 100;
 
 /// CPU that a pod without a CPU request counts for in scores [thousandths of a core].
 pub const NONZERO_CPU: i64 = 100;
-/// Memory that a pod without a memory request counts for in scores [bytes]: 200 MiB.
+/// Memory that a pod without a memory request counts for in scores: 200 MiB, in bytes.
 pub const NONZERO_MEMORY: i64 = 200 << 20;
 
 /// CPU and memory.
@@ -18,7 +18,7 @@ pub const NONZERO_MEMORY: i64 = 200 << 20;
 pub struct Amounts {
     /// CPU [thousandths of a core].
     pub cpu: i64,
-    /// Memory [bytes].
+    /// Memory, in bytes.
     pub memory: i64,
 }
 

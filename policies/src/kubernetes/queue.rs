@@ -163,7 +163,7 @@ impl Queue {
     }
 
     /// Something happened that may help: unschedulable pods that `concerned` picks go to backoffQ if
-    /// they are still backing off, else to activeQ. Returns whether any stays in backoffQ.
+    /// they are still backing off, else to activeQ.
     pub(super) fn move_on_event(&mut self, now: SimTime, mut concerned: impl FnMut(&Pod) -> bool) {
         let mut list = std::mem::take(&mut self.unschedulable);
         list.retain(|&id| {
@@ -254,14 +254,15 @@ impl Queue {
     }
 
     /// No node was found: the pod goes behind its equals and into the unschedulable map.
-    pub(super) fn fail(&mut self, id: PodId, now: SimTime) {
+    pub(super) fn fail(&mut self, id: PodId, now: SimTime) -> &mut Pod {
+        self.unschedulable.push(id);
         let pod = &mut self.pods[id as usize];
         pod.attempts = pod.attempts.saturating_add(1);
         pod.since = now;
         pod.seq = self.seq;
         pod.place = Place::Unschedulable;
         self.seq += 1;
-        self.unschedulable.push(id);
+        pod
     }
 
     /// The pod was bound.

@@ -25,14 +25,23 @@ impl Reasons {
         }
     }
 
-    /// Pods that stay in backoffQ after this call.
-    pub(super) fn backing_off(&mut self, queue: &mut Queue) {
+    /// Pods that stay in backoffQ after this call: those that would fit wait for the end of their
+    /// backoff, the others would wait without it.
+    pub(super) fn backing_off(&mut self, queue: &mut Queue, mut fits: impl FnMut(&Pod) -> bool) {
         for place in 0..queue.backing_off().len() {
             let id = queue.backing_off()[place];
-            if queue.pod(id).told != Told::Backoff && queue.waits(id) {
-                let pod = queue.pod_mut(id);
-                pod.told = Told::Backoff;
-                self.touched.push((pod.task.job, Told::Backoff));
+            if !queue.waits(id) {
+                continue;
+            }
+            let pod = queue.pod_mut(id);
+            let now = if fits(pod) {
+                Told::Backoff
+            } else {
+                Told::Unschedulable
+            };
+            if pod.told != now {
+                pod.told = now;
+                self.touched.push((pod.task.job, now));
             }
         }
     }

@@ -26,22 +26,21 @@ use crate::world::holds::Hold;
 type Places = SmallVec<[usize; 8]>;
 
 impl Simulation {
-    pub(super) fn apply_decisions(&mut self, id: SchedulerId) -> Result<(), RunError> {
-        let decisions = std::mem::take(&mut self.scratch.decisions);
-        let mut result = Ok(());
+    pub(super) fn apply_decisions(
+        &mut self,
+        id: SchedulerId,
+        decisions: &Decisions,
+    ) -> Result<(), RunError> {
         for decision in decisions.list() {
-            if let Err(cause) = self.apply_decision(id, *decision, &decisions) {
-                result = Err(RunError::InvalidDecision {
+            self.apply_decision(id, *decision, decisions)
+                .map_err(|cause| RunError::InvalidDecision {
                     time: self.world.now,
                     policy: Component::Scheduler(id).name(&self.platform),
                     decision: Box::new(*decision),
                     cause,
-                });
-                break;
-            }
+                })?;
         }
-        self.scratch.decisions = decisions;
-        result
+        Ok(())
     }
 
     fn apply_decision(
@@ -377,6 +376,9 @@ impl Simulation {
 
     fn resume(&mut self, id: SchedulerId, tasks: TaskSet) -> Result<(), DecisionError> {
         let slot = tasks.job().slot;
+        if self.world.jobs.slot(slot).withheld.is_some() {
+            return Err(DecisionError::NotAdmitted);
+        }
         let by = Component::Scheduler(id);
         for place in self.select(tasks, |state| state == TaskState::Suspended)? {
             let fits = self.world.retake(slot, place);

@@ -67,7 +67,7 @@ impl Component {
 /// One inbox per component, in the order in which they are called, and which of them hold news.
 #[derive(Clone, Debug)]
 pub(super) struct Inboxes {
-    list: Vec<Inbox>,
+    list: Vec<Box<Inbox>>,
     /// Bit `i`: inbox `i` may hold news.
     pub(super) ready: u64,
     interest: Vec<Interest>,
@@ -82,7 +82,7 @@ impl Inboxes {
         let schedulers = platform.schedulers.iter();
         let place = |component: Component| component.place(platform);
         Self {
-            list: vec![Inbox::default(); Component::count(platform)],
+            list: vec![Box::default(); Component::count(platform)],
             ready: 0,
             interest: platform.controllers.iter().map(|c| c.interest()).collect(),
             progress: schedulers.map(|s| s.policy.wants_progress()).collect(),
@@ -110,7 +110,7 @@ impl Inboxes {
     }
 
     /// Exchanges the news at a place for an empty inbox.
-    pub(super) fn exchange(&mut self, place: usize, empty: Inbox) -> Inbox {
+    pub(super) fn exchange(&mut self, place: usize, empty: Box<Inbox>) -> Box<Inbox> {
         self.ready &= !(1 << place);
         std::mem::replace(&mut self.list[place], empty)
     }
@@ -118,7 +118,7 @@ impl Inboxes {
     /// Another policy takes the place of a scheduler's: it starts with an empty inbox.
     pub(super) fn replaced(&mut self, component: Component, wants_progress: bool) {
         if let Component::Scheduler(id) = component {
-            self.exchange(self.first_scheduler + id.index(), Inbox::default());
+            self.exchange(self.first_scheduler + id.index(), Box::default());
             self.progress[id.index()] = wants_progress;
         }
     }
@@ -151,7 +151,9 @@ impl Simulation {
         let scheduler = self.world.jobs.slot(job.slot).scheduler;
         let change = JobChange { job, what };
         if by != Component::Scheduler(scheduler) {
-            self.inboxes.post_scheduler(scheduler).jobs.push(change);
+            let inbox = self.inboxes.post_scheduler(scheduler);
+            inbox.jobs.push(change);
+            inbox.quota |= matches!(what, JobNews::Admitted | JobNews::Withheld(_));
         }
         if let (Some(place), true) = (self.inboxes.admission, by != Component::Admission) {
             self.inboxes.post(place).jobs.push(change);

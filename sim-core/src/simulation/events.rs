@@ -143,7 +143,11 @@ impl Simulation {
             EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
             EventKind::HoldCommitted { hold } => [10, u64::from(hold.0)],
         };
-        self.digest.word(now.as_nanos());
+        if self.digested != now {
+            // The time once per instant, before the first thing that happens in it.
+            self.digested = now;
+            self.digest.word(now.as_nanos());
+        }
         self.digest.word(words[0]);
         self.digest.word(words[1]);
         if self.scratch.recording {

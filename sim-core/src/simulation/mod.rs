@@ -98,6 +98,8 @@ pub struct Simulation {
     summary: Summary,
     scratch: Scratch,
     digest: WordHash,
+    /// The last instant in the digest.
+    digested: SimTime,
     /// Things that happened, ever; shows whether a call changed anything.
     changes: u64,
     /// Whether something was scheduled for the present instant since its events were applied.
@@ -123,8 +125,8 @@ struct Scratch {
     recording: bool,
     recording_jobs: bool,
     records: Vec<JobRecord>,
-    inbox: crate::news::Inbox,
-    decisions: Decisions,
+    inbox: Option<Box<crate::news::Inbox>>,
+    decisions: Option<Box<Decisions>>,
     lifecycle: crate::controller::Lifecycle,
     admissions: crate::admission::Admissions,
     scaling: crate::autoscaler::Scaling,
@@ -202,6 +204,7 @@ impl Simulation {
             summary: Summary::default(),
             scratch: Scratch::default(),
             digest: WordHash::default(),
+            digested: SimTime::ZERO,
             changes: 0,
             reopened: false,
             idle_calls: 0,
@@ -290,7 +293,9 @@ impl Simulation {
 
     /// A view of the present state, as the first scheduler sees it.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
+    pub fn view(&mut self) -> View<'_> {
+        // Plans look at a copy of the free capacity that is brought up to date when it is needed.
+        self.world.sync_space();
         View::new(&self.world, SchedulerId(0))
     }
 
@@ -320,6 +325,7 @@ impl Simulation {
                 ..Scratch::default()
             },
             digest: self.digest,
+            digested: self.digested,
             changes: self.changes,
             reopened: self.reopened,
             idle_calls: self.idle_calls,

@@ -53,7 +53,7 @@ impl Simulation {
                 component: component.name(&self.platform),
             });
         }
-        let empty = std::mem::take(&mut self.scratch.inbox);
+        let empty = self.scratch.inbox.take().unwrap_or_default();
         let mut inbox = self.inboxes.exchange(place, empty);
         let only_woken = inbox.only_woken();
         let changes = self.changes;
@@ -65,7 +65,7 @@ impl Simulation {
             Component::Engine => {}
         }
         inbox.clear();
-        self.scratch.inbox = inbox;
+        self.scratch.inbox = Some(inbox);
         if only_woken && self.changes == changes {
             self.idle_calls += 1;
             if self.idle_calls >= IDLE_CALLS_MAX {
@@ -101,13 +101,14 @@ impl Simulation {
 
     fn call_scheduler(&mut self, id: SchedulerId, inbox: &Inbox) -> Result<(), RunError> {
         self.world.sync_space();
+        let mut out = self.scratch.decisions.take().unwrap_or_default();
+        out.begin(self.world.holds.next);
         let view = View::new(&self.world, id);
-        self.scratch.decisions.begin(self.world.holds.next);
-        let out = &mut self.scratch.decisions;
-        self.platform.schedulers[id.index()]
-            .policy
-            .decide(&view, &inbox.news(), out);
-        self.apply_decisions(id)
+        let policy = &mut self.platform.schedulers[id.index()].policy;
+        policy.decide(&view, &inbox.news(), &mut out);
+        let result = self.apply_decisions(id, &out);
+        self.scratch.decisions = Some(out);
+        result
     }
 
     fn call_autoscaler(&mut self, inbox: &Inbox) -> Result<(), RunError> {

@@ -927,3 +927,116 @@ fn a_start_on_a_dying_node_is_down() {
     let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);
     assert_eq!(ledger_line(&report), "down=15 allocated.startup=5");
 }
+
+/// Whether a suspended task can come back can be asked first: its place may have been given away.
+#[test]
+fn a_plan_knows_whether_a_task_can_resume() {
+    #[derive(Clone, Debug, Default)]
+    struct Careful {
+        resumed: bool,
+    }
+    impl Policy for Careful {
+        fn name(&self) -> &str {
+            "careful"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            let Some(first) = view.job(JobRef {
+                slot: 0,
+                id: JobId(0),
+            }) else {
+                return;
+            };
+            let task = first.tasks().next().unwrap();
+            if view.now() == at(3) {
+                let keeps = Keeps::Memory;
+                out.evict(task.id(), secs(0), Save::No, Then::Suspend { keeps });
+            } else if view.now() > at(4) && view.plan().resume(task) {
+                self.resumed = true;
+                out.resume(task.id());
+            }
+            FirstFit.decide(view, news, out);
+            if view.now() < at(3) {
+                out.wake_at(at(3));
+            }
+        }
+    }
+    let mut second = job(1, 10);
+    second.submit = at(4);
+    let (_, log) = run(
+        nodes(1, 1),
+        vec![job(1, 10), second],
+        Careful::default(),
+        30,
+    );
+    // The second job has the GPU 4-14; the first one, with 7 s to go, comes back then.
+    assert_eq!((log.records[0].end, log.records[1].end), (at(14), at(21)));
+}
+
+/// A plan made on a run from outside sees what is free now, with or without a ledger.
+#[test]
+fn a_view_from_outside_is_up_to_date() {
+    for options in [
+        RunOptions::default(),
+        RunOptions::default().without_ledger(),
+    ] {
+        let jobs = JobList::new(vec![job(1, 10), job(1, 10).kind(ControllerId(1))]);
+        let mut simulation = Simulation::new(nodes(1, 2), jobs, FirstFit, options).unwrap();
+        simulation.step().unwrap();
+        let view = simulation.view();
+        assert_eq!(view.plan().free(NodeId(0)).whole(), 0);
+        assert_eq!(view.node(NodeId(0)).free().whole(), 0);
+    }
+}
+
+/// Admission's moods are news to the scheduler, and a job that is held back can't be resumed.
+#[test]
+fn what_is_withheld_can_not_be_resumed() {
+    /// Admits at 0 and holds back, without revoking, at 5.
+    #[derive(Clone, Debug)]
+    struct Hesitates;
+    impl Admission for Hesitates {
+        fn name(&self) -> &str {
+            "hesitates"
+        }
+        fn admit(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Admissions) {
+            let job = JobRef {
+                slot: 0,
+                id: JobId(0),
+            };
+            if view.now() == at(0) {
+                out.admit(job);
+                out.push(AdmissionCommand::WakeAt(at(5)));
+            } else if view.now() == at(5) {
+                out.withhold(job, Reason::Quota);
+            }
+        }
+    }
+    /// Suspends at 3 and resumes as soon as it hears of quota again.
+    #[derive(Clone, Debug)]
+    struct Eager;
+    impl Policy for Eager {
+        fn name(&self) -> &str {
+            "eager"
+        }
+        fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+            FirstFit.decide(view, news, out);
+            if view.now() == at(0) {
+                out.wake_at(at(3));
+            } else if news.quota {
+                out.resume(live(view, 0).id());
+            } else {
+                let keeps = Keeps::Memory;
+                out.evict(
+                    live(view, 0).id(),
+                    secs(0),
+                    Save::No,
+                    Then::Suspend { keeps },
+                );
+            }
+        }
+    }
+    let platform = Platform::from(Eager).admission(Hesitates);
+    let jobs = JobList::new(vec![job(1, 10)]);
+    let simulation = Simulation::new(nodes(1, 1), jobs, platform, RunOptions::default()).unwrap();
+    assert_eq!(cause(simulation), DecisionError::NotAdmitted);
+}

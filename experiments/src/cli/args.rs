@@ -1,0 +1,71 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A wind tunnel for GPU cluster schedulers: see where every GPU-hour and every dollar goes.
+#[derive(Debug, Parser)]
+#[command(name = "windtunnel", version, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs a scenario on all its platforms and seeds, and says what made the difference.
+    Compare(Compare),
+    /// Runs one platform with one seed and prints its figures.
+    Run(Run),
+    /// Prints the JSON Schema of scenario files.
+    Schema,
+    /// Lists the policies and their parameters.
+    Policies,
+    /// Prints a scenario that comes with the program, to be copied and changed.
+    Scenario {
+        /// Its name.
+        #[arg(default_value = "campus")]
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Compare {
+    /// A scenario file, the manifest of an earlier run, or `campus`.
+    #[arg(default_value = "campus")]
+    pub(super) scenario: String,
+    /// The folder the files go to. One that exists is replaced only if it holds a manifest of ours.
+    #[arg(long, value_name = "DIR", default_value = "windtunnel-out")]
+    pub(super) out: PathBuf,
+    /// Runs at once; 0: as many as there are cores. It changes no result.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) threads: usize,
+    /// Only the first so many seeds of the scenario; more if they are 1, 2, ….
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(super) seeds: Option<u64>,
+    /// Only these platforms of the scenario.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(super) platforms: Vec<String>,
+    /// Leaves jobs.csv out.
+    #[arg(long)]
+    pub(super) no_jobs: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// A scenario file, the manifest of an earlier run, or `campus`.
+    pub(super) scenario: String,
+    /// The platform; may be left out if there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(super) platform: Option<String>,
+    /// The seed; the first of the scenario if left out.
+    #[arg(long, value_name = "SEED")]
+    pub(super) seed: Option<u64>,
+    /// Writes the files of the run to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Leaves jobs.csv out.
+    #[arg(long)]
+    pub(super) no_jobs: bool,
+}

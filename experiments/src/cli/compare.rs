@@ -1,0 +1,464 @@
+//! `windtunnel compare`: the answer first, then why, then where the files are, then what to ask next.
+
+use std::path::Path;
+
+use windtunnel::compare::{PlatformFigures, Price, ranked};
+use windtunnel::core::{Bucket, Horizon};
+use windtunnel::output::{FILES, manifest};
+use windtunnel::stats::Estimate;
+use windtunnel::{Comparison, ExperimentError, Scenario};
+
+use super::Verdict;
+use super::args::Compare;
+use super::differences;
+use super::page::{self, WIDTH, print};
+use super::paint::Paint;
+use super::session::{self, Wishes};
+use super::words::{count, dollars, interval, percent, rounded, time};
+
+/// Widest name of a platform that the table shows whole.
+const NAME_MAX: usize = 20;
+
+pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
+    let mut scenario = Scenario::named(&options.scenario)?;
+    if let Some(seeds) = options.seeds {
+        choose_seeds(&mut scenario, seeds)?;
+    }
+    choose_platforms(&mut scenario, &options.platforms)?;
+    let wishes = Wishes {
+        out: Some(&options.out),
+        jobs: !options.no_jobs,
+        threads: options.threads,
+    };
+    let comparison = session::run(scenario, wishes)?;
+    let mut out = text(&comparison, Paint::of_stdout());
+    files(&mut out, &options.out, !options.no_jobs);
+    next(&mut out, &options.scenario, &comparison);
+    print(&out);
+    Ok(check_digests(Path::new(&options.scenario), &comparison))
+}
+
+fn choose_seeds(scenario: &mut Scenario, seeds: u64) -> Result<(), ExperimentError> {
+    let have = scenario.run.seeds.len() as u64;
+    if scenario.run.seeds.iter().copied().eq(1..=have) {
+        scenario.run.seeds = (1..=seeds).collect();
+    } else if seeds <= have {
+        scenario
+            .run
+            .seeds
+            .truncate(usize::try_from(seeds).unwrap_or(usize::MAX));
+    } else {
+        return Err(ExperimentError::Setting {
+            what: format!("--seeds {seeds}"),
+            hint: format!("the scenario lists {have} seeds"),
+        });
+    }
+    Ok(())
+}
+
+fn choose_platforms(scenario: &mut Scenario, names: &[String]) -> Result<(), ExperimentError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in names {
+        scenario.platform_named(name)?;
+    }
+    scenario
+        .platforms
+        .retain(|platform| names.contains(&platform.name));
+    Ok(())
+}
+
+/// A manifest that is run again by the release that made it must give the same digests.
+fn check_digests(path: &Path, comparison: &Comparison) -> Verdict {
+    let Some(recorded) = manifest::recorded(path) else {
+        return Verdict::Fine;
+    };
+    if recorded.version != env!("CARGO_PKG_VERSION") {
+        let (then, now) = (recorded.version, env!("CARGO_PKG_VERSION"));
+        eprintln!("note: made by release {then}, run by {now}: results may differ");
+        return Verdict::Fine;
+    }
+    let scenario = &comparison.scenario;
+    let mut verdict = Verdict::Fine;
+    for run in &comparison.runs {
+        let platform = &scenario.platforms[run.key.platform].name;
+        let seed = scenario.run.seeds[run.key.seed];
+        let before = recorded
+            .runs
+            .iter()
+            .find(|(p, s, _)| p == platform && *s == seed);
+        let now = run.report.digest.to_string();
+        if let Some((_, _, then)) = before.filter(|(_, _, then)| *then != now) {
+            eprintln!(
+                "check failed: {platform}, seed {seed}: digest {now}, the manifest has {then}"
+            );
+            verdict = Verdict::FellShort;
+        }
+    }
+    verdict
+}
+
+/// Everything but the files: header, table, bars, differences.
+fn text(comparison: &Comparison, paint: Paint) -> String {
+    let figures = ranked(comparison);
+    let mut out = String::new();
+    header(&mut out, comparison);
+    out.push('\n');
+    table(&mut out, comparison, &figures, paint);
+    notes(&mut out, comparison);
+    out.push('\n');
+    bars(&mut out, comparison, &figures);
+    differences::section(&mut out, comparison, &figures);
+    out
+}
+
+/// What was run, and what was assumed.
+pub(super) fn header(out: &mut String, comparison: &Comparison) {
+    let scenario = &comparison.scenario;
+    let per_run = |sum: u64| rounded(mean(sum, comparison.runs.len()));
+    let jobs = comparison
+        .runs
+        .iter()
+        .map(|run| run.report.summary.submitted)
+        .sum();
+    let load = comparison
+        .sizes
+        .iter()
+        .map(|size| size.map(|size| size.offered_load));
+    let load: Option<Vec<f64>> = load.collect();
+    let load = load
+        .and_then(|loads| Estimate::of(&loads))
+        .map(|estimate| estimate.mean);
+    let mut first = format!("{} jobs", per_run(jobs));
+    if let Horizon::After(length) = scenario.run.horizon {
+        first += &format!(" in {length}");
+    }
+    if let Some(load) = load {
+        first += &format!(", offered load {load:.2}");
+    }
+    let seeds = scenario.run.seeds.len();
+    let parts = [
+        first,
+        format!(
+            "{} nodes, {} GPUs",
+            count(scenario.node_count()),
+            count(scenario.gpu_count())
+        ),
+        if seeds == 1 {
+            "1 seed".to_owned()
+        } else {
+            format!("{seeds} seeds")
+        },
+    ];
+    page::parts(out, &format!("{}  ", scenario.run.name), &parts);
+    let indent = " ".repeat(scenario.run.name.chars().count() + 2);
+    page::parts(out, &indent, &assumptions(scenario));
+}
+
+fn assumptions(scenario: &Scenario) -> Vec<String> {
+    let mut parts = Vec::new();
+    for pool in &scenario.pools {
+        if pool.usd_per_node_hour.0 > 0 {
+            let price = dollars(pool.usd_per_node_hour);
+            parts.push(format!("{} {price} per node-hour", pool.name));
+        }
+    }
+    if scenario.staff.usd_per_gpu_hour.0 > 0 {
+        parts.push(format!(
+            "staff {} per GPU-hour",
+            dollars(scenario.staff.usd_per_gpu_hour)
+        ));
+    }
+    if scenario.staff.usd_per_hour.0 > 0 {
+        parts.push(format!(
+            "staff {} per hour",
+            dollars(scenario.staff.usd_per_hour)
+        ));
+    }
+    if let Some(mtbf) = scenario.faults.mtbf {
+        parts.push(format!(
+            "a node fails every {mtbf}, for {}",
+            scenario.faults.mttr
+        ));
+    }
+    parts.push(match scenario.run.horizon {
+        Horizon::After(length) => format!("ends at {length}"),
+        Horizon::Drain => "ends with the last job".to_owned(),
+    });
+    parts
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+pub(super) fn mean(sum: u64, runs: usize) -> f64 {
+    sum as f64 / runs.max(1) as f64
+}
+
+fn table(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures], paint: Paint) {
+    let names = &comparison.scenario.platforms;
+    let width = name_width(comparison);
+    let unit = match Price::of(comparison) {
+        Price::Dollars => ["cost per useful", "GPU-hour, $"],
+        Price::GpuHours => ["paid per useful", "GPU-hour, h"],
+    };
+    for (label, unit, rest) in [
+        ("", unit[0], "GPUs       GPUs      wait     wait     jobs"),
+        (
+            "platform",
+            unit[1],
+            "allocated  utilized  p50      p95      done",
+        ),
+    ] {
+        *out += &format!("  {label:width$}  {unit:>15}  {rest}\n");
+    }
+    let best = figures.first().map(|first| first.platform);
+    for row in figures {
+        let cost = format!("{:>15}", interval(row.per_useful_hour));
+        let cost = if Some(row.platform) == best && figures.len() > 1 {
+            paint.better(&cost)
+        } else if best.is_some_and(|best| differences::is_worse(comparison, row.platform, best)) {
+            paint.worse(&cost)
+        } else {
+            cost
+        };
+        let wait = |wait: Option<Estimate>| wait.map_or("-".to_owned(), |wait| time(wait.mean));
+        let line = format!(
+            "  {:width$}  {cost}  {:<9}  {:<8}  {:<7}  {:<7}  {}",
+            shortened(&names[row.platform].name),
+            percent(row.gpu_allocation),
+            percent(row.gpu_utilization),
+            wait(row.wait_p50),
+            wait(row.wait_p95),
+            percent(row.jobs_done),
+        );
+        *out += line.trim_end();
+        out.push('\n');
+    }
+}
+
+/// What a reader would otherwise not see: jobs that count in no column above, rows left out.
+pub(super) fn notes(out: &mut String, comparison: &Comparison) {
+    let runs = comparison.runs.len();
+    let never: u64 = comparison
+        .runs
+        .iter()
+        .map(|run| run.report.summary.never_fit)
+        .sum();
+    if never > 0 {
+        let jobs = rounded(mean(never, runs));
+        let text = format!(
+            "{jobs} jobs per run are larger than the supply: kept, counted in jobs_never_fit, and no \
+             cause of idleness"
+        );
+        page::hanging(out, "  note: ", &text, 8);
+    }
+    let Some(trace) = &comparison.trace else {
+        return;
+    };
+    let counts = trace.counts;
+    if counts.dropped + counts.repaired > 0 {
+        let text = format!(
+            "{}: of {} rows {} were dropped and {} repaired; the first:",
+            trace.path,
+            count(counts.rows_read),
+            count(counts.dropped),
+            count(counts.repaired)
+        );
+        page::hanging(out, "  note: ", &text, 8);
+        for issue in trace
+            .issues
+            .iter()
+            .filter(|i| i.action != windtunnel::traces::Action::Kept)
+        {
+            let field = issue
+                .field
+                .map_or(String::new(), |field| format!(", column {field}"));
+            page::paragraph(
+                out,
+                &format!("line {}{field}: {}", issue.line, issue.what()),
+                8,
+            );
+        }
+    }
+}
+
+/// Buckets that share a glyph, in the order of the bar.
+const GROUPS: [(char, &str, &[Bucket]); 11] = [
+    ('#', "useful", &[Bucket::AllocatedUseful]),
+    ('u', "underused", &[Bucket::AllocatedUnderused]),
+    ('r', "rounding", &[Bucket::AllocatedRounding]),
+    (
+        's',
+        "stalled",
+        &[Bucket::AllocatedStalled, Bucket::AllocatedInterference],
+    ),
+    ('l', "lost", &[Bucket::AllocatedLost]),
+    (
+        'w',
+        "waiting or starting",
+        &[Bucket::AllocatedWaiting, Bucket::AllocatedStartup],
+    ),
+    (
+        'f',
+        "fragmented or stranded",
+        &[Bucket::IdleFragmented, Bucket::IdleStranded],
+    ),
+    ('i', "insufficient", &[Bucket::IdleInsufficient]),
+    ('h', "held", &[Bucket::IdleHeld]),
+    (
+        'd',
+        "down or booting",
+        &[Bucket::Down, Bucket::Provisioning],
+    ),
+    ('.', "no demand", &[Bucket::IdleNoDemand]),
+];
+
+/// One bar per platform, one glyph per group of buckets.
+pub(super) fn bars(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures]) {
+    let paid: Vec<f64> = figures
+        .iter()
+        .filter_map(|row| Some(row.paid_gpu_hours?.mean))
+        .collect();
+    let Some(&most) = paid.iter().max_by(|a, b| a.total_cmp(b)) else {
+        return;
+    };
+    let least = paid.iter().copied().fold(most, f64::min);
+    *out += &if most - least < 0.5 {
+        format!("Where {} paid GPU-hours went\n", rounded(most))
+    } else {
+        format!(
+            "Where {} to {} paid GPU-hours went\n",
+            rounded(least),
+            rounded(most)
+        )
+    };
+    let width = name_width(comparison);
+    let room = WIDTH - width - 4;
+    let mut seen = [false; GROUPS.len()];
+    for row in figures {
+        let shares = GROUPS.map(|(_, _, buckets)| {
+            buckets
+                .iter()
+                .map(|bucket| row.shares[bucket.index()])
+                .sum::<f64>()
+        });
+        let bar: String = glyphs(&shares, room)
+            .into_iter()
+            .enumerate()
+            .flat_map(|(place, count)| {
+                seen[place] |= count > 0;
+                std::iter::repeat_n(GROUPS[place].0, count)
+            })
+            .collect();
+        let name = shortened(&comparison.scenario.platforms[row.platform].name);
+        *out += &format!("  {name:width$}  {bar}\n");
+    }
+    let legend = GROUPS.iter().zip(seen).filter(|(_, seen)| *seen);
+    let legend: Vec<String> = legend
+        .map(|((glyph, meaning, _), _)| format!("{glyph} {}", meaning.replace(' ', "\u{a0}")))
+        .collect();
+    let mut text = String::new();
+    page::paragraph(
+        &mut text,
+        &legend.join("  ").replace("  ", " \u{a0}"),
+        width + 4,
+    );
+    *out += &text.replace('\u{a0}', " ");
+}
+
+/// `room` glyphs distributed by largest remainder, ties to the first group.
+fn glyphs(shares: &[f64], room: usize) -> Vec<usize> {
+    #[expect(clippy::cast_precision_loss, reason = "a width")]
+    let wanted: Vec<f64> = shares.iter().map(|share| share * room as f64).collect();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "shares are from 0 to 1"
+    )]
+    let mut counts: Vec<usize> = wanted
+        .iter()
+        .map(|wanted| wanted.floor() as usize)
+        .collect();
+    let mut places: Vec<usize> = (0..shares.len()).collect();
+    let rest = |place: &usize| wanted[*place] - wanted[*place].floor();
+    places.sort_by(|a, b| rest(b).total_cmp(&rest(a)).then(a.cmp(b)));
+    let missing = room.saturating_sub(counts.iter().sum());
+    if shares.iter().sum::<f64>() > 0.5 {
+        for place in places.into_iter().take(missing) {
+            counts[place] += 1;
+        }
+    }
+    counts
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_MAX {
+        return name.to_owned();
+    }
+    name.chars().take(NAME_MAX - 1).chain(['…']).collect()
+}
+
+pub(super) fn name_width(comparison: &Comparison) -> usize {
+    let names = comparison.scenario.platforms.iter();
+    let widest = names
+        .map(|platform| shortened(&platform.name).chars().count())
+        .max();
+    widest.unwrap_or(0).max("platform".len())
+}
+
+/// Which files were written.
+pub(super) fn files(out: &mut String, folder: &Path, jobs: bool) {
+    let names: Vec<&str> = FILES
+        .into_iter()
+        .filter(|name| jobs || *name != "jobs.csv")
+        .collect();
+    *out += &format!("\nWrote {}/  {}\n", folder.display(), names.join(" "));
+}
+
+/// What one might ask next: commands that exist, ready to be typed.
+fn next(out: &mut String, scenario: &str, comparison: &Comparison) {
+    let platforms = &comparison.scenario.platforms;
+    let last = &platforms[platforms.len() - 1].name;
+    let seed = comparison.scenario.run.seeds[0];
+    let run = format!("windtunnel run {scenario} --platform {last} --seed {seed}");
+    let mut lines = vec![(run, "one run by itself")];
+    if scenario == "campus" {
+        let copy = "windtunnel scenario campus > mine.toml".to_owned();
+        lines.push((copy, "a scenario to make your own"));
+    }
+    lines.push((
+        "windtunnel policies".to_owned(),
+        "what else could be compared",
+    ));
+    let width = lines
+        .iter()
+        .map(|(command, _)| command.len())
+        .max()
+        .unwrap_or(0);
+    for (place, (command, what)) in lines.iter().enumerate() {
+        let label = if place == 0 { "Next" } else { "" };
+        *out += &format!("{label:4}  {command:width$}  {what}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_full() {
+        assert_eq!(glyphs(&[0.5, 0.25, 0.25], 10), [5, 3, 2]);
+        assert_eq!(glyphs(&[1.0, 0.0], 10), [10, 0]);
+        assert_eq!(glyphs(&[0.0, 0.0], 10), [0, 0], "nothing was paid");
+    }
+
+    #[test]
+    fn every_bucket_has_a_glyph() {
+        for bucket in Bucket::ALL {
+            let groups = GROUPS
+                .iter()
+                .filter(|(_, _, buckets)| buckets.contains(&bucket));
+            assert_eq!(groups.count(), 1, "{bucket}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! "What made the difference": from the ledgers, paired by seed.
+
+use windtunnel::Comparison;
+use windtunnel::compare::{BucketDifference, Difference, PlatformFigures, Price};
+use windtunnel::stats::Estimate;
+
+use super::compare::name_width;
+use super::page;
+use super::words::{interval, meaning, rounded, time};
+
+/// Most buckets that are named per platform.
+const BUCKETS_SHOWN: usize = 3;
+
+/// Whether a platform takes more per useful GPU-hour, beyond chance.
+pub(super) fn is_worse(comparison: &Comparison, platform: usize, against: usize) -> bool {
+    platform != against
+        && Difference::between(comparison, platform, against)
+            .per_useful_hour
+            .is_some_and(|cost| cost.excludes_zero() && cost.mean > 0.0)
+}
+
+/// Appends the section, if there is anything to compare.
+pub(super) fn section(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures]) {
+    let [best, others @ ..] = figures else {
+        return;
+    };
+    if others.is_empty() {
+        return;
+    }
+    let platforms = &comparison.scenario.platforms;
+    *out += &format!(
+        "\nWhat made the difference (against {})\n",
+        platforms[best.platform].name
+    );
+    if comparison.scenario.run.seeds.len() < 2 {
+        *out += "  one seed can't tell a difference from chance; run more of them\n";
+        return;
+    }
+    let width = name_width(comparison);
+    for other in others {
+        let difference = Difference::between(comparison, other.platform, best.platform);
+        let name = &platforms[other.platform].name;
+        let first = format!("  {name:width$}  ");
+        platform(out, comparison, &difference, &first, width + 4);
+    }
+}
+
+fn platform(
+    out: &mut String,
+    comparison: &Comparison,
+    difference: &Difference,
+    first: &str,
+    indent: usize,
+) {
+    let seeds = comparison.scenario.run.seeds.len();
+    let unit = match Price::of(comparison) {
+        Price::Dollars => "$",
+        Price::GpuHours => "GPU-hours",
+    };
+    let text = match difference.per_useful_hour {
+        Some(cost) if cost.excludes_zero() => {
+            format!("{} {unit} per useful GPU-hour", signed(cost))
+        }
+        Some(cost) => format!(
+            "no difference per useful GPU-hour that {seeds} seeds can tell ({} {unit})",
+            signed(cost)
+        ),
+        None => "not to be compared: a run without useful time".to_owned(),
+    };
+    page::hanging(out, first, &text, indent);
+    for entry in difference.more.iter().take(BUCKETS_SHOWN) {
+        page::hanging(out, &" ".repeat(indent), &bucket(entry), indent + 2);
+    }
+}
+
+/// One bucket: how much, which, what that means, whom it met.
+fn bucket(entry: &BucketDifference) -> String {
+    let points = Estimate {
+        mean: 100.0 * entry.share.mean,
+        half_width: entry.share.half_width.map(|half| 100.0 * half),
+    };
+    let (bucket, what) = (entry.bucket, meaning(entry.bucket, entry.reason));
+    let mut text = format!("{} points {bucket}: {what}", signed(points));
+    if let Some((jobs, seconds)) = entry.waits.filter(|(jobs, _)| *jobs >= 0.5) {
+        let (jobs, each) = (rounded(jobs), time(seconds));
+        text += &format!(" ({jobs} jobs per run waited so, {each} each)");
+    }
+    text
+}
+
+fn signed(estimate: Estimate) -> String {
+    let text = interval(Some(estimate));
+    if text.starts_with('-') {
+        text
+    } else {
+        format!("+{text}")
+    }
+}

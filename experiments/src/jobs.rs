@@ -1,0 +1,255 @@
+//! The jobs of a scenario, seed by seed, as the engine takes them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use windtunnel_core::hash::{Digest, WordHash};
+use windtunnel_core::rng::Seed;
+use windtunnel_core::{
+    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
+};
+use windtunnel_traces::{
+    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, RowCounts, RowIssue,
+    Strictness, WorkloadStats,
+};
+
+use crate::error::ExperimentError;
+use crate::scenario::{Drawn, Scenario, Table, Workload};
+
+/// Most row issues that are kept to be shown.
+const ISSUES_KEPT: usize = 5;
+
+/// A stream of jobs and the names they were made with.
+pub(crate) type Jobs = (Box<dyn Arrivals>, Names);
+
+/// What is known of a workload before it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkloadSize {
+    /// Number of jobs.
+    pub jobs: u64,
+    /// Σ GPUs × run time ÷ (GPUs of the supply × window), where the window ends at the horizon or, in
+    /// a drain run, with the last submission.
+    pub offered_load: f64,
+}
+
+/// What was read from a file of jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceRead {
+    /// The file.
+    pub path: String,
+    /// Fingerprint of its bytes.
+    pub digest: Digest,
+    /// Where its rows went; all zero if it was streamed.
+    pub counts: RowCounts,
+    /// The first few issues.
+    pub issues: Vec<RowIssue>,
+}
+
+/// Makes the jobs of each seed, once, and lets them go after the last platform has them.
+pub(crate) struct JobSource<'a> {
+    scenario: &'a Scenario,
+    /// A list for all seeds, of a table that was read whole.
+    shared: Option<(JobList, Names)>,
+    /// One entry per seed, in the order of the scenario.
+    drawn: Vec<Mutex<Slot>>,
+    trace: Option<TraceRead>,
+}
+
+#[derive(Default)]
+struct Slot {
+    jobs: Option<(JobList, Names)>,
+    uses: usize,
+    size: Option<WorkloadSize>,
+}
+
+impl<'a> JobSource<'a> {
+    /// Reads a table, if there is one to be read whole.
+    pub(crate) fn open(scenario: &'a Scenario) -> Result<Self, ExperimentError> {
+        let seeds = scenario.run.seeds.len();
+        let mut this = Self {
+            scenario,
+            shared: None,
+            drawn: std::iter::repeat_with(Mutex::default).take(seeds).collect(),
+            trace: None,
+        };
+        if let Some(table) = scenario.workload.table() {
+            let mut trace = TraceRead {
+                path: table.path.display().to_string(),
+                digest: file_digest(&table.path)?,
+                counts: RowCounts::default(),
+                issues: Vec::new(),
+            };
+            if !table.stream {
+                let mut names = Names::default();
+                let mut loaded = match scenario.workload {
+                    Workload::Helios(_) => read_all(helios(table)?, table, &mut names)?,
+                    _ => read_all(native(table)?, table, &mut names)?,
+                };
+                trace.counts = loaded.counts;
+                trace.issues = loaded.issues.drain(..).take(ISSUES_KEPT).collect();
+                this.shared = Some((JobList::new(loaded.jobs), names));
+            }
+            this.trace = Some(trace);
+        }
+        Ok(this)
+    }
+
+    /// The jobs of the seed at a place.
+    pub(crate) fn jobs(&self, place: usize) -> Result<Jobs, ExperimentError> {
+        if let Some((list, names)) = &self.shared {
+            return Ok((Box::new(list.clone()), names.clone()));
+        }
+        let seed = Seed(self.scenario.run.seeds[place]);
+        match &self.scenario.workload {
+            Workload::Campus(drawn) | Workload::Synthetic(drawn) => self.draw(drawn, place, seed),
+            Workload::Poisson(stream) => {
+                Ok((Box::new(stream.generator().stream(seed)?), Names::default()))
+            }
+            Workload::Native(table) => Ok((first_of(native(table)?, table), Names::default())),
+            Workload::Helios(table) => Ok((first_of(helios(table)?, table), Names::default())),
+        }
+    }
+
+    fn draw(&self, drawn: &Drawn, place: usize, seed: Seed) -> Result<Jobs, ExperimentError> {
+        let mut slot = lock(&self.drawn[place]);
+        if slot.jobs.is_none() {
+            let mut names = Names::default();
+            let list = JobList::new(drawn.generator().generate(seed, &mut names)?);
+            slot.size = Some(self.size_of(list.jobs()));
+            slot.jobs = Some((list, names));
+        }
+        slot.uses += 1;
+        let jobs = if slot.uses == self.scenario.platforms.len() {
+            slot.jobs.take()
+        } else {
+            slot.jobs.clone()
+        };
+        let (list, names) = jobs.expect("made above");
+        Ok((Box::new(list), names))
+    }
+
+    /// The size of each seed's workload, in the order of the scenario; `None` of a stream.
+    pub(crate) fn sizes(&self) -> Vec<Option<WorkloadSize>> {
+        match &self.shared {
+            Some((list, _)) => vec![Some(self.size_of(list.jobs())); self.drawn.len()],
+            None => self.drawn.iter().map(|slot| lock(slot).size).collect(),
+        }
+    }
+
+    fn size_of(&self, jobs: &[JobSpec]) -> WorkloadSize {
+        let stats = WorkloadStats::of(jobs);
+        let gpus = u32::try_from(self.scenario.gpu_count()).unwrap_or(u32::MAX);
+        let last = jobs.last().map_or(SimTime::ZERO, |job| job.submit);
+        let window = match self.scenario.run.horizon {
+            windtunnel_core::Horizon::After(length) => length,
+            windtunnel_core::Horizon::Drain => last.since(SimTime::ZERO),
+        };
+        WorkloadSize {
+            jobs: stats.jobs,
+            offered_load: stats.offered_load(gpus, window.max(SimDuration::from_secs(1))),
+        }
+    }
+
+    /// What was read from a file, if anything was.
+    pub(crate) fn trace(&self) -> Option<TraceRead> {
+        self.trace.clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn strictness(table: &Table) -> Strictness {
+    if table.strict {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    }
+}
+
+fn native(table: &Table) -> Result<NativeReader<Decoded<File>>, ExperimentError> {
+    Ok(NativeReader::open(&table.path)?.with_strictness(strictness(table)))
+}
+
+fn helios(table: &Table) -> Result<HeliosReader<Decoded<File>>, ExperimentError> {
+    Ok(HeliosReader::open(&table.path)?.with_strictness(strictness(table)))
+}
+
+fn read_all<F: Format>(
+    reader: JobReader<Decoded<File>, F>,
+    table: &Table,
+    names: &mut Names,
+) -> Result<Loaded, ExperimentError> {
+    let mut loaded = reader.read_all(names)?;
+    if let Some(first) = table.first {
+        loaded
+            .jobs
+            .truncate(usize::try_from(first).unwrap_or(usize::MAX));
+    }
+    Ok(loaded)
+}
+
+/// The fingerprint of a file's bytes.
+fn file_digest(path: &Path) -> Result<Digest, ExperimentError> {
+    let failed = |cause| ExperimentError::Read {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = WordHash::default();
+    let mut buffer = vec![0; 1 << 16];
+    let mut length = 0_u64;
+    loop {
+        // Whole buffers, so that the words do not depend on how the bytes arrive.
+        let read = read_full(&mut file, &mut buffer).map_err(failed)?;
+        for chunk in buffer[..read].chunks(8) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            hash.word(u64::from_le_bytes(bytes));
+        }
+        length += read as u64;
+        if read < buffer.len() {
+            hash.word(length);
+            return Ok(hash.digest());
+        }
+    }
+}
+
+fn read_full(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+fn first_of<F: Format + 'static>(
+    reader: JobReader<Decoded<File>, F>,
+    table: &Table,
+) -> Box<dyn Arrivals> {
+    let left = table.first.unwrap_or(u64::MAX);
+    Box::new(First { reader, left })
+}
+
+/// A streamed table, at most so many jobs of it.
+struct First<F: Format> {
+    reader: JobReader<Decoded<File>, F>,
+    left: u64,
+}
+
+impl<F: Format + 'static> Arrivals for First<F> {
+    fn next(&mut self, names: &mut Names) -> Option<Result<JobSpec, ArrivalError>> {
+        self.left = self.left.checked_sub(1)?;
+        self.reader.next(names)
+    }
+
+    fn fork(&self) -> Result<Box<dyn Arrivals>, NotForkable> {
+        Err(NotForkable)
+    }
+}

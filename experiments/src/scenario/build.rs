@@ -1,0 +1,98 @@
+//! A scenario to the engine's own types.
+
+use windtunnel_core::{
+    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, PoolSpec,
+    Price, Supply, Tenure,
+};
+use windtunnel_policies::registry;
+
+use super::{PlatformSpec, Pool, Scenario};
+use crate::error::ExperimentError;
+
+impl Scenario {
+    /// The hardware and its faults.
+    #[must_use]
+    pub fn supply(&self) -> Supply {
+        let supply = Supply::new(self.pools.iter().map(Pool::spec).collect());
+        match self.faults.mtbf {
+            Some(mean_between) => supply.with_faults(ExponentialFaults {
+                mean_between,
+                mean_repair: self.faults.mttr,
+            }),
+            None => supply,
+        }
+    }
+
+    /// What runs on it.
+    ///
+    /// # Errors
+    /// The policy's text names none.
+    pub fn platform(&self, spec: &PlatformSpec) -> Result<Platform, ExperimentError> {
+        let policy = registry::policy(&spec.policy).map_err(|cause| ExperimentError::Policy {
+            platform: spec.name.clone(),
+            cause,
+        })?;
+        let mut batch = Batch::new().on_loss(spec.on_loss);
+        if let Some(timeout) = spec.gang_timeout {
+            batch = batch.gang_timeout(timeout);
+        }
+        let mut platform = Platform::new(&spec.name, policy)
+            .sharing(spec.sharing)
+            .detection_delay(spec.detection_delay)
+            .batch(batch);
+        platform.limit = spec.limit;
+        platform.staff_per_hour = self.staff_per_hour(spec);
+        platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
+        Ok(platform)
+    }
+
+    /// What the people cost per hour of the run.
+    fn staff_per_hour(&self, spec: &PlatformSpec) -> MicroDollars {
+        let fixed = spec.staff_usd_per_hour.unwrap_or(self.staff.usd_per_hour);
+        let per_gpu = spec
+            .staff_usd_per_gpu_hour
+            .unwrap_or(self.staff.usd_per_gpu_hour);
+        MicroDollars(
+            fixed
+                .0
+                .saturating_add(per_gpu.0.saturating_mul(self.gpu_count())),
+        )
+    }
+}
+
+impl Pool {
+    fn spec(&self) -> PoolSpec {
+        let model = NodeModel {
+            name: format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            gpu_model: self.gpu_model.clone(),
+            gpus: self.gpus_per_node,
+            cpu: MilliCores(self.cores.saturating_mul(1_000)),
+            memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
+        };
+        let mut price = Price {
+            per_node_hour: self.usd_per_node_hour,
+            ..Price::default()
+        };
+        let tenure = match &self.rented {
+            None => Tenure::Owned {
+                nodes: self.nodes.unwrap_or(0),
+            },
+            Some(rented) => {
+                price.granularity = rented.billing_granularity;
+                price.minimum = rented.billing_minimum;
+                Tenure::Rented(Elastic {
+                    min: rented.min,
+                    max: rented.max,
+                    request_delay: rented.request_delay,
+                    boot_delay: rented.boot_delay,
+                })
+            }
+        };
+        PoolSpec {
+            name: self.name.clone(),
+            model,
+            tenure,
+            price,
+        }
+    }
+}

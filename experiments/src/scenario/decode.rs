@@ -1,0 +1,246 @@
+//! TOML to [`Scenario`]: every key has one place here, and every error a place in the file.
+
+use toml::de::{DeTable, DeValue};
+use windtunnel_core::{Horizon, SimDuration};
+use windtunnel_policies::registry;
+
+use super::decode_workload::workload;
+use super::fields::{Fields, Keys, whole, wrong};
+use super::source::{Source, SourceError};
+use super::{Faults, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+
+/// Most seeds of a scenario.
+const SEEDS_MAX: usize = 100_000;
+pub(super) const WHOLE_MAX: u32 = 10_000_000;
+
+pub(super) const SCENARIO: Keys = Keys {
+    what: "a scenario",
+    required: &["scenario", "workload", "pools", "platforms"],
+    optional: &["faults", "staff"],
+};
+pub(super) const RUN: Keys = Keys {
+    what: "[scenario]",
+    required: &["name"],
+    optional: &["seeds", "horizon"],
+};
+pub(super) const POOL: Keys = Keys {
+    what: "[[pools]]",
+    required: &["name", "gpus_per_node"],
+    optional: &[
+        "nodes",
+        "rented",
+        "gpu_model",
+        "cores",
+        "memory_gib",
+        "usd_per_node_hour",
+    ],
+};
+pub(super) const RENTED: Keys = Keys {
+    what: "rented",
+    required: &["max"],
+    optional: &[
+        "min",
+        "request_delay",
+        "boot_delay",
+        "billing_granularity",
+        "billing_minimum",
+    ],
+};
+pub(super) const FAULTS: Keys = Keys {
+    what: "[faults]",
+    required: &[],
+    optional: &["mtbf", "mttr"],
+};
+pub(super) const STAFF: Keys = Keys {
+    what: "[staff]",
+    required: &[],
+    optional: &["usd_per_hour", "usd_per_gpu_hour"],
+};
+pub(super) const PLATFORM: Keys = Keys {
+    what: "[[platforms]]",
+    required: &["name", "policy"],
+    optional: &[
+        "gang_timeout",
+        "on_loss",
+        "sharing",
+        "detection_delay",
+        "limit",
+        "staff_usd_per_hour",
+        "staff_usd_per_gpu_hour",
+        "control_plane_usd_per_hour",
+    ],
+};
+pub(super) type Read<T> = Result<T, Box<SourceError>>;
+
+/// Reads a scenario; what is not given has its default, values that depend on others are left open.
+pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
+    let whole = DeTable::parse(source.text).map_err(|error| {
+        let at = error.span().unwrap_or(0..0);
+        source.error(at, "this is not TOML", error.message().replace('\n', ", "))
+    })?;
+    let at = 0..source.text.find('\n').unwrap_or(source.text.len());
+    let top = Fields::new(source, &SCENARIO, whole.get_ref(), at)?;
+    let pools = top.tables("pools", &POOL)?;
+    let platforms = top.tables("platforms", &PLATFORM)?;
+    Ok(Scenario {
+        run: match top.table("scenario", &RUN)? {
+            Some(fields) => run(&fields)?,
+            None => unreachable!("a required key"),
+        },
+        workload: workload(&top)?,
+        pools: named("pools", &top, &pools, pool)?,
+        faults: top
+            .table("faults", &FAULTS)?
+            .map_or(Ok(Faults::default()), |f| faults(&f))?,
+        staff: top
+            .table("staff", &STAFF)?
+            .map_or(Ok(Staff::default()), |f| staff(&f))?,
+        platforms: named("platforms", &top, &platforms, platform)?,
+    })
+}
+
+/// At least one entry, no two of one name.
+fn named<T>(
+    key: &str,
+    top: &Fields<'_>,
+    tables: &[Fields<'_>],
+    read: impl Fn(&Fields<'_>) -> Read<T>,
+) -> Read<Vec<T>> {
+    if tables.is_empty() {
+        return Err(top.wrong(key, "at least one is needed"));
+    }
+    let mut entries = Vec::with_capacity(tables.len());
+    for (place, fields) in tables.iter().enumerate() {
+        let name = fields.name("name")?;
+        for other in &tables[..place] {
+            if other.text("name")? == Some(&name) {
+                return Err(fields.wrong("name", "another one has this name already"));
+            }
+        }
+        entries.push(read(fields)?);
+    }
+    Ok(entries)
+}
+
+fn run(fields: &Fields<'_>) -> Read<Run> {
+    Ok(Run {
+        name: fields.name("name")?,
+        seeds: seeds(fields)?,
+        horizon: match fields.duration_or("horizon", "drain")? {
+            Some(Some(length)) if length.is_zero() => {
+                return Err(fields.wrong("horizon", "a run lasts longer than 0s"));
+            }
+            Some(Some(length)) => Horizon::After(length),
+            Some(None) | None => Horizon::Drain,
+        },
+    })
+}
+
+fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
+    let Some(value) = fields.value("seeds") else {
+        return Ok(vec![1]);
+    };
+    let DeValue::Array(_) = value.get_ref() else {
+        let most = SEEDS_MAX as u64;
+        let count = whole(value.get_ref(), &(1..=most))
+            .map_err(|label| fields.wrong("seeds", format!("{label}, or a list of seeds")))?;
+        return Ok((1..=count).collect());
+    };
+    let list = fields.list("seeds")?.unwrap_or_default();
+    if list.is_empty() || list.len() > SEEDS_MAX {
+        return Err(fields.wrong("seeds", format!("it has 1 to {SEEDS_MAX} seeds")));
+    }
+    let mut seeds = Vec::with_capacity(list.len());
+    for value in list {
+        let at = |label: String| wrong(fields.source, value.span(), "seeds", label);
+        let seed = whole(value.get_ref(), &(0..=i64::MAX.unsigned_abs())).map_err(at)?;
+        if seeds.contains(&seed) {
+            return Err(at("this seed is in the list already".to_owned()));
+        }
+        seeds.push(seed);
+    }
+    Ok(seeds)
+}
+
+fn pool(fields: &Fields<'_>) -> Read<Pool> {
+    let nodes = fields.whole("nodes", 1..=WHOLE_MAX)?;
+    let rented = fields
+        .table("rented", &RENTED)?
+        .map(|f| rented(&f))
+        .transpose()?;
+    if nodes.is_some() == rented.is_some() {
+        let which = if nodes.is_some() { "rented" } else { "name" };
+        return Err(fields.wrong(which, "a pool has either `nodes` (owned) or `rented`"));
+    }
+    Ok(Pool {
+        name: fields.name("name")?,
+        nodes,
+        rented,
+        gpus_per_node: fields.whole("gpus_per_node", 0..=16)?.unwrap_or_default(),
+        gpu_model: match fields.value("gpu_model") {
+            Some(_) => fields.name("gpu_model")?,
+            None => "gpu".to_owned(),
+        },
+        cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
+        memory_gib: fields
+            .whole("memory_gib", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
+        usd_per_node_hour: fields.dollars("usd_per_node_hour")?.unwrap_or_default(),
+    })
+}
+
+fn rented(fields: &Fields<'_>) -> Read<Rented> {
+    let rented = Rented {
+        min: fields.whole("min", 0..=WHOLE_MAX)?.unwrap_or_default(),
+        max: fields.whole("max", 1..=WHOLE_MAX)?.unwrap_or_default(),
+        request_delay: fields.duration("request_delay")?.unwrap_or_default(),
+        boot_delay: fields.duration("boot_delay")?.unwrap_or_default(),
+        billing_granularity: fields.duration("billing_granularity")?.unwrap_or_default(),
+        billing_minimum: fields.duration("billing_minimum")?.unwrap_or_default(),
+    };
+    if rented.min > rented.max {
+        return Err(fields.wrong("min", "min is above max"));
+    }
+    Ok(rented)
+}
+
+fn faults(fields: &Fields<'_>) -> Read<Faults> {
+    let faults = Faults {
+        mtbf: fields.duration_or("mtbf", "never")?.unwrap_or_default(),
+        mttr: fields.duration("mttr")?.unwrap_or_default(),
+    };
+    if faults.mtbf.is_some_and(SimDuration::is_zero) {
+        return Err(fields.wrong("mtbf", "it is longer than 0s, or \"never\""));
+    }
+    Ok(faults)
+}
+
+fn staff(fields: &Fields<'_>) -> Read<Staff> {
+    Ok(Staff {
+        usd_per_hour: fields.dollars("usd_per_hour")?.unwrap_or_default(),
+        usd_per_gpu_hour: fields.dollars("usd_per_gpu_hour")?.unwrap_or_default(),
+    })
+}
+
+fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
+    let policy = fields.text("policy")?.unwrap_or_default();
+    if let Err(error) = registry::policy(policy) {
+        return Err(fields.wrong("policy", error.to_string()));
+    }
+    Ok(PlatformSpec {
+        name: fields.name("name")?,
+        policy: policy.to_owned(),
+        gang_timeout: fields
+            .duration_or("gang_timeout", "never")?
+            .unwrap_or_default(),
+        on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
+        sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
+        detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
+        limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),
+        staff_usd_per_hour: fields.dollars("staff_usd_per_hour")?,
+        staff_usd_per_gpu_hour: fields.dollars("staff_usd_per_gpu_hour")?,
+        control_plane_usd_per_hour: fields
+            .dollars("control_plane_usd_per_hour")?
+            .unwrap_or_default(),
+    })
+}

@@ -1,0 +1,290 @@
+//! The `[workload]` table: its kind says which keys it takes.
+
+use toml::Spanned;
+use toml::de::DeValue;
+use windtunnel_core::SimDuration;
+
+use super::decode::{Read, WHOLE_MAX};
+use super::fields::{Fields, Keys, kind, whole, wrong};
+use super::source::did_you_mean;
+use super::{Drawn, Rate, Stream, Table, Week, Workload, text};
+
+/// `kind` comes first: it says which other keys there are.
+pub(super) const DRAWN: Keys = Keys {
+    what: "a drawn [workload]",
+    required: &["kind"],
+    optional: &[
+        "gpus",
+        "gpus_per_node",
+        "window",
+        "jobs",
+        "load",
+        "pattern",
+        "gpu_mix",
+        "run_median",
+        "run_sigma",
+        "run_min",
+        "run_max",
+        "duty_mean",
+        "duty_spread",
+        "startup",
+        "checkpoint_interval",
+        "checkpoint_cost",
+        "estimate_median",
+        "estimate_sigma",
+        "limit_factor",
+        "cores_per_gpu",
+        "memory_gib_per_gpu",
+        "cpu_heavy",
+        "cpu_heavy_factor",
+        "tenants",
+        "failed",
+        "cancelled",
+    ],
+};
+pub(super) const STREAM: Keys = Keys {
+    what: "a poisson [workload]",
+    required: &["kind", "jobs", "load"],
+    optional: &["gpus", "run_mean"],
+};
+pub(super) const TABLE: Keys = Keys {
+    what: "a [workload] from a file",
+    required: &["kind", "path"],
+    optional: &["strict", "stream", "first"],
+};
+pub(super) const WEEK: Keys = Keys {
+    what: "pattern",
+    required: &["hours", "days"],
+    optional: &[],
+};
+
+const KINDS: text::Words<Kind> = &[
+    ("campus", Kind::Campus),
+    ("synthetic", Kind::Synthetic),
+    ("poisson", Kind::Poisson),
+    ("native", Kind::Native),
+    ("helios", Kind::Helios),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Campus,
+    Synthetic,
+    Poisson,
+    Native,
+    Helios,
+}
+
+/// The kind is looked up first, for it says which other keys there are.
+pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
+    let value = top.value("workload");
+    let Some(DeValue::Table(table)) = value.map(Spanned::get_ref) else {
+        let found = value.map_or("nothing", |value| kind(value.get_ref()));
+        return Err(top.wrong(
+            "workload",
+            format!("expected a table, [workload], found {found}"),
+        ));
+    };
+    let names = || KINDS.iter().map(|(name, _)| *name);
+    let Some(kind_value) = table.get("kind") else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        return Err(top.source.error(
+            value.map_or(0..0, Spanned::span),
+            "`kind` is missing",
+            format!("[workload] needs a kind: {known}"),
+        ));
+    };
+    let bad = |label: String| wrong(top.source, kind_value.span(), "kind", label);
+    let DeValue::String(word) = kind_value.get_ref() else {
+        return Err(bad(format!(
+            "expected a text, found {}",
+            kind(kind_value.get_ref())
+        )));
+    };
+    let Some(found) = KINDS
+        .iter()
+        .find(|(name, _)| name == word)
+        .map(|(_, kind)| *kind)
+    else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        return Err(bad(format!(
+            "{}it is one of: {known}",
+            did_you_mean(word, names())
+        )));
+    };
+    let below = |keys: &Keys| -> Read<Fields<'_>> {
+        Ok(top
+            .table("workload", keys)?
+            .expect("it is a table, as seen above"))
+    };
+    Ok(match found {
+        Kind::Campus => Workload::Campus(drawn(&below(&DRAWN)?, Drawn::campus())?),
+        Kind::Synthetic => Workload::Synthetic(drawn(&below(&DRAWN)?, Drawn::plain())?),
+        Kind::Poisson => Workload::Poisson(stream(&below(&STREAM)?)?),
+        Kind::Native => Workload::Native(file(&below(&TABLE)?)?),
+        Kind::Helios => Workload::Helios(file(&below(&TABLE)?)?),
+    })
+}
+
+fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
+    let share =
+        |key, default| -> Read<f64> { Ok(fields.number(key, 0.0..=1.0)?.unwrap_or(default)) };
+    let sigma =
+        |key, default| -> Read<f64> { Ok(fields.number(key, 0.0..=5.0)?.unwrap_or(default)) };
+    let length =
+        |key, default| -> Read<SimDuration> { Ok(fields.duration(key)?.unwrap_or(default)) };
+    let drawn = Drawn {
+        gpus: fields.whole("gpus", 0..=WHOLE_MAX)?.unwrap_or(default.gpus),
+        gpus_per_node: fields
+            .whole("gpus_per_node", 0..=16)?
+            .unwrap_or(default.gpus_per_node),
+        window: length("window", default.window)?,
+        jobs: fields
+            .whole_or_none("jobs", 1..=WHOLE_MAX)?
+            .unwrap_or(default.jobs),
+        load: fields
+            .number_or_none("load", 1e-6..=1_000.0)?
+            .unwrap_or(default.load),
+        pattern: rate(fields, default.pattern)?,
+        gpu_mix: gpu_mix(fields)?.unwrap_or(default.gpu_mix),
+        run_median: length("run_median", default.run_median)?,
+        run_sigma: sigma("run_sigma", default.run_sigma)?,
+        run_min: length("run_min", default.run_min)?,
+        run_max: length("run_max", default.run_max)?,
+        duty_mean: share("duty_mean", default.duty_mean)?,
+        duty_spread: share("duty_spread", default.duty_spread)?,
+        startup: length("startup", default.startup)?,
+        checkpoint_interval: fields
+            .duration_or("checkpoint_interval", "never")?
+            .unwrap_or(default.checkpoint_interval),
+        checkpoint_cost: length("checkpoint_cost", default.checkpoint_cost)?,
+        estimate_median: fields
+            .number("estimate_median", 1e-3..=1_000.0)?
+            .unwrap_or(default.estimate_median),
+        estimate_sigma: sigma("estimate_sigma", default.estimate_sigma)?,
+        limit_factor: fields
+            .number_or_none("limit_factor", 1.0..=1_000.0)?
+            .unwrap_or(default.limit_factor),
+        cores_per_gpu: fields
+            .whole("cores_per_gpu", 0..=4_000)?
+            .unwrap_or(default.cores_per_gpu),
+        memory_gib_per_gpu: fields
+            .whole("memory_gib_per_gpu", 0..=1_024)?
+            .unwrap_or(default.memory_gib_per_gpu),
+        cpu_heavy: share("cpu_heavy", default.cpu_heavy)?,
+        cpu_heavy_factor: fields
+            .whole("cpu_heavy_factor", 1..=1_000)?
+            .unwrap_or(default.cpu_heavy_factor),
+        tenants: tenants(fields)?.unwrap_or(default.tenants),
+        failed: share("failed", default.failed)?,
+        cancelled: share("cancelled", default.cancelled)?,
+    };
+    if drawn.jobs.is_none() && drawn.load.is_none() {
+        return Err(fields.wrong("jobs", "give a number of `jobs`, a `load`, or both"));
+    }
+    Ok(drawn)
+}
+
+fn rate(fields: &Fields<'_>, default: Rate) -> Read<Rate> {
+    match fields.value("pattern").map(Spanned::get_ref) {
+        None => Ok(default),
+        Some(DeValue::Table(_)) => {
+            let week = fields
+                .table("pattern", &WEEK)?
+                .expect("it is a table, as seen above");
+            Ok(Rate::Weekly(Week {
+                hours: week.weights("hours")?,
+                days: week.weights("days")?,
+            }))
+        }
+        Some(DeValue::String(word)) => match &**word {
+            "office-hours" => Ok(Rate::OfficeHours),
+            "homogeneous" => Ok(Rate::Homogeneous),
+            other => {
+                let hint = did_you_mean(other, ["office-hours", "homogeneous"]);
+                let label =
+                    format!("{hint}it is one of: office-hours, homogeneous, {{ hours, days }}");
+                Err(fields.wrong("pattern", label))
+            }
+        },
+        Some(other) => Err(fields.wrong(
+            "pattern",
+            format!(
+                "expected \"office-hours\", \"homogeneous\" or a table, found {}",
+                kind(other)
+            ),
+        )),
+    }
+}
+
+/// `[[GPUs, weight], …]`.
+fn gpu_mix(fields: &Fields<'_>) -> Read<Option<Vec<(u32, u32)>>> {
+    let Some(list) = fields.list("gpu_mix")? else {
+        return Ok(None);
+    };
+    let pair = |value: &Spanned<DeValue<'_>>| {
+        let bad = |label: String| wrong(fields.source, value.span(), "gpu_mix", label);
+        match value.get_ref() {
+            DeValue::Array(pair) if pair.len() == 2 => {
+                let gpus = whole(pair[0].get_ref(), &(1..=1_000_000)).map_err(bad)?;
+                let weight = whole(pair[1].get_ref(), &(0..=1_000_000)).map_err(bad)?;
+                Ok((gpus, weight))
+            }
+            _ => Err(bad("expected [GPUs, weight], such as [8, 15]".to_owned())),
+        }
+    };
+    list.into_iter()
+        .map(pair)
+        .collect::<Read<Vec<_>>>()
+        .map(Some)
+}
+
+/// `[[tenant, weight], …]`.
+fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
+    let Some(list) = fields.list("tenants")? else {
+        return Ok(None);
+    };
+    let pair = |value: &Spanned<DeValue<'_>>| {
+        let bad = |label: String| wrong(fields.source, value.span(), "tenants", label);
+        let DeValue::Array(pair) = value.get_ref() else {
+            return Err(bad(
+                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
+            ));
+        };
+        match (pair.get(0).map(Spanned::get_ref), pair.get(1)) {
+            (Some(DeValue::String(name)), Some(weight)) if pair.len() == 2 => {
+                let weight = whole(weight.get_ref(), &(0..=1_000_000)).map_err(bad)?;
+                Ok((name.clone().into_owned(), weight))
+            }
+            _ => Err(bad(
+                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
+            )),
+        }
+    };
+    list.into_iter()
+        .map(pair)
+        .collect::<Read<Vec<_>>>()
+        .map(Some)
+}
+
+fn stream(fields: &Fields<'_>) -> Read<Stream> {
+    Ok(Stream {
+        jobs: fields.whole("jobs", 1..=4_000_000_000)?.unwrap_or_default(),
+        load: fields.number("load", 1e-6..=1_000.0)?.unwrap_or_default(),
+        gpus: fields.whole("gpus", 0..=WHOLE_MAX)?.unwrap_or_default(),
+        run_mean: fields
+            .duration("run_mean")?
+            .unwrap_or(SimDuration::from_hours(1)),
+    })
+}
+
+fn file(fields: &Fields<'_>) -> Read<Table> {
+    Ok(Table {
+        path: fields.name("path")?.into(),
+        strict: fields.flag("strict")?.unwrap_or_default(),
+        stream: fields.flag("stream")?.unwrap_or_default(),
+        first: fields
+            .whole_or_none("first", 1..=i64::MAX.unsigned_abs())?
+            .unwrap_or_default(),
+    })
+}

@@ -1,0 +1,259 @@
+//! A scenario: workload, supply, platforms, seeds and horizon, as plain data.
+//!
+//! It can be written in code, read from TOML ([`Scenario::from_toml`], [`Scenario::load`]) and read
+//! back from a manifest. Reading and [`complete`](Scenario::complete) spell every default out, so
+//! that what a manifest echoes is all there is to know.
+
+mod build;
+mod check;
+mod decode;
+mod decode_workload;
+mod fields;
+mod load;
+mod schema;
+mod source;
+pub(crate) mod text;
+mod workload;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+
+pub use load::{EMBEDDED, Embedded};
+pub use source::SourceError;
+pub(crate) use source::did_you_mean;
+pub use workload::{Drawn, Rate, Stream, Table, Week, Workload};
+
+/// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
+///
+/// ```
+/// use windtunnel::Scenario;
+/// let mut scenario = Scenario::campus();
+/// scenario.run.seeds.truncate(2);
+/// scenario.platforms.retain(|platform| platform.name == "fifo");
+/// assert_eq!(scenario.gpu_count(), 304);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Name, seeds and horizon.
+    #[serde(rename = "scenario")]
+    pub run: Run,
+    /// The jobs.
+    pub workload: Workload,
+    /// The hardware; a pool's place is its id in the engine.
+    pub pools: Vec<Pool>,
+    /// The faults that befall the nodes.
+    pub faults: Faults,
+    /// The people, for platforms that do not say otherwise.
+    pub staff: Staff,
+    /// What is compared, in the order of the output.
+    pub platforms: Vec<PlatformSpec>,
+}
+
+/// Name, seeds and horizon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Its name in outputs.
+    pub name: String,
+    /// The seeds, in the order of the output. In a file also a count n, which means 1 to n.
+    #[schemars(with = "Seeds")]
+    pub seeds: Vec<u64>,
+    /// `drain`, or a duration after which the run stops.
+    #[serde(serialize_with = "text::horizon")]
+    #[schemars(with = "String")]
+    pub horizon: Horizon,
+}
+
+/// For the schema: a count or a list.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Seeds {
+    Count(u32),
+    List(Vec<u64>),
+}
+
+/// Equal nodes under one price; either owned (`nodes`) or `rented`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// Number of owned nodes, paid from the start to the end of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// How it is rented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rented: Option<Rented>,
+    /// GPUs of a node, at most 16; 0 for a pool without GPUs.
+    pub gpus_per_node: u8,
+    /// The model of the GPUs, by which jobs ask for them.
+    pub gpu_model: String,
+    /// CPU cores of a node.
+    pub cores: u32,
+    /// Memory of a node [GiB].
+    pub memory_gib: u32,
+    /// Price [$ per node and hour].
+    #[serde(serialize_with = "text::dollars")]
+    #[schemars(with = "f64")]
+    pub usd_per_node_hour: MicroDollars,
+}
+
+impl Pool {
+    /// Most nodes the pool can have.
+    #[must_use]
+    pub fn max_nodes(&self) -> u32 {
+        match &self.rented {
+            Some(rented) => rented.max,
+            None => self.nodes.unwrap_or(0),
+        }
+    }
+}
+
+/// How a pool is rented. The engine's supply is fixed unless a platform scales it, and no built-in
+/// platform does yet: `min` nodes are up from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rented {
+    /// Nodes that are up from the start and never go.
+    pub min: u32,
+    /// Most nodes.
+    pub max: u32,
+    /// From the request to the start of the instance; unpaid.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub request_delay: SimDuration,
+    /// From the start of the instance to a usable node; paid.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub boot_delay: SimDuration,
+    /// Rented time is billed in whole multiples of this; `0s` bills exactly.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub billing_granularity: SimDuration,
+    /// Rented time is billed at least this long.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub billing_minimum: SimDuration,
+}
+
+/// Exponential node faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// Mean time between a repair and the next failure of one node, or `never`.
+    #[serde(serialize_with = "text::never")]
+    #[schemars(with = "String")]
+    pub mtbf: Option<SimDuration>,
+    /// Mean time to repair.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub mttr: SimDuration,
+}
+
+/// What the people cost who run it; both add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// Per hour of the run [$].
+    #[serde(serialize_with = "text::dollars")]
+    #[schemars(with = "f64")]
+    pub usd_per_hour: MicroDollars,
+    /// Per hour of the run and GPU of the supply at its largest [$].
+    #[serde(serialize_with = "text::dollars")]
+    #[schemars(with = "f64")]
+    pub usd_per_gpu_hour: MicroDollars,
+}
+
+/// What a team runs on the hardware.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformSpec {
+    /// Its name in outputs, unique in the scenario.
+    pub name: String,
+    /// Its policy: `name` or `name{param=value}`; `windtunnel policies` lists them.
+    pub policy: String,
+    /// A gang that is partly bound for this long is ended and recreated, or `never`.
+    #[serde(serialize_with = "text::never")]
+    #[schemars(with = "String")]
+    pub gang_timeout: Option<SimDuration>,
+    /// What becomes of a batch job that lost a task: `restart` all of it, or `replace` the task.
+    #[serde(serialize_with = "text::on_loss")]
+    #[schemars(with = "String", extend("enum" = ["restart", "replace"]))]
+    pub on_loss: OnLoss,
+    /// How GPUs are shared: `exclusive` or `fractions`.
+    #[serde(serialize_with = "text::sharing")]
+    #[schemars(with = "String", extend("enum" = ["exclusive", "fractions"]))]
+    pub sharing: Sharing,
+    /// How long the failure of a node goes unnoticed.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub detection_delay: SimDuration,
+    /// Who enforces walltime limits: `exact` (the controller), `policy`, or `ignore`.
+    #[serde(serialize_with = "text::limit")]
+    #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
+    pub limit: LimitMode,
+    /// Staff per hour [$]; not given: as in `[staff]`.
+    #[serde(
+        serialize_with = "text::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "f64")]
+    pub staff_usd_per_hour: Option<MicroDollars>,
+    /// Staff per GPU-hour [$]; not given: as in `[staff]`.
+    #[serde(
+        serialize_with = "text::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "f64")]
+    pub staff_usd_per_gpu_hour: Option<MicroDollars>,
+    /// Heads and control planes without GPUs [$ per hour].
+    #[serde(serialize_with = "text::dollars")]
+    #[schemars(with = "f64")]
+    pub control_plane_usd_per_hour: MicroDollars,
+}
+
+impl PlatformSpec {
+    /// A platform that runs `policy` with the plainest of everything else.
+    #[must_use]
+    pub fn new(name: &str, policy: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            policy: policy.to_owned(),
+            gang_timeout: None,
+            on_loss: OnLoss::default(),
+            sharing: Sharing::default(),
+            detection_delay: SimDuration::ZERO,
+            limit: LimitMode::default(),
+            staff_usd_per_hour: None,
+            staff_usd_per_gpu_hour: None,
+            control_plane_usd_per_hour: MicroDollars::default(),
+        }
+    }
+}
+
+impl Scenario {
+    /// GPUs when every pool is at its largest.
+    #[must_use]
+    pub fn gpu_count(&self) -> u64 {
+        let gpus = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.gpus_per_node);
+        self.pools.iter().map(gpus).sum()
+    }
+
+    /// Nodes when every pool is at its largest.
+    #[must_use]
+    pub fn node_count(&self) -> u64 {
+        self.pools
+            .iter()
+            .map(|pool| u64::from(pool.max_nodes()))
+            .sum()
+    }
+
+    /// The JSON Schema of scenario files, for editors and other programs.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schema::schema()
+    }
+}

@@ -1,0 +1,88 @@
+//! How the values of a scenario are written: durations as text, money in dollars, closed sets as words.
+//!
+//! The functions are for `serialize_with`; reading is in `fields`, where errors have a place.
+
+use serde::{Serialize, Serializer};
+use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+
+/// A closed set of values and their words.
+pub(crate) type Words<T> = &'static [(&'static str, T)];
+
+pub(crate) const SHARING: Words<Sharing> = &[
+    ("exclusive", Sharing::Exclusive),
+    ("fractions", Sharing::Fractions),
+];
+pub(crate) const LIMIT: Words<LimitMode> = &[
+    ("exact", LimitMode::Exact),
+    ("policy", LimitMode::Policy),
+    ("ignore", LimitMode::Ignore),
+];
+pub(crate) const ON_LOSS: Words<OnLoss> =
+    &[("restart", OnLoss::Restart), ("replace", OnLoss::Replace)];
+
+fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
+    let found = words.iter().find(|(_, known)| known == value);
+    found.map_or("", |(word, _)| word)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(SHARING, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn limit<S: Serializer>(value: &LimitMode, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(LIMIT, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn on_loss<S: Serializer>(value: &OnLoss, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(ON_LOSS, value))
+}
+
+/// `2h 30m`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn duration<S: Serializer>(value: &SimDuration, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+/// `2h 30m` or `never`.
+pub(super) fn never<S: Serializer>(value: &Option<SimDuration>, out: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(length) => out.collect_str(length),
+        None => out.serialize_str("never"),
+    }
+}
+
+/// `30d` or `drain`.
+pub(super) fn horizon<S: Serializer>(value: &Horizon, out: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Horizon::After(length) => out.collect_str(length),
+        Horizon::Drain => out.serialize_str("drain"),
+    }
+}
+
+/// Dollars; the nearest float names the millionths exactly.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn dollars<S: Serializer>(value: &MicroDollars, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(value.as_dollars())
+}
+
+/// Dollars that were given.
+pub(super) fn given<S: Serializer>(
+    value: &Option<MicroDollars>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    value.map(MicroDollars::as_dollars).serialize(out)
+}
+
+/// A number or `none`.
+pub(super) fn number<T: Serialize, S: Serializer>(
+    value: &Option<T>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => value.serialize(out),
+        None => out.serialize_str("none"),
+    }
+}

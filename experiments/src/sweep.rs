@@ -1,0 +1,267 @@
+//! Runs a scenario: every platform with every seed, in parallel across runs, never inside one.
+//!
+//! Results come in the order (platform, seed) of the scenario, whatever the number of threads, and
+//! nothing is summed across threads.
+
+use rayon::prelude::*;
+use windtunnel_core::rng::Seed;
+use windtunnel_core::{JobRecord, Names, Observer, REASONS, Report, RunOptions, Simulation, Step};
+
+use crate::error::ExperimentError;
+use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
+use crate::scenario::Scenario;
+
+/// Instants between two looks at whether to stop.
+const STEPS_PER_LOOK: u32 = 4_096;
+
+/// One run of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunKey {
+    /// Place of the platform in the scenario.
+    pub platform: usize,
+    /// Place of the seed in the scenario.
+    pub seed: usize,
+}
+
+/// Takes part in a sweep: keeps job records, shows progress, stops it.
+pub trait Hooks: Sync {
+    /// Takes the job records of one run; `None` if nobody wants them.
+    ///
+    /// # Errors
+    /// They can't be kept.
+    fn records(&self, _run: RunKey) -> Result<Option<Box<dyn RecordSink>>, ExperimentError> {
+        Ok(None)
+    }
+    /// A run is over.
+    fn on_run_end(&self, _run: RunKey) {}
+    /// Whether to stop as soon as possible.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Takes the job records of one run, in order of (end, id), unfinished ones last.
+pub trait RecordSink {
+    /// Takes one.
+    ///
+    /// # Errors
+    /// It can't be kept.
+    fn record(&mut self, record: &JobRecord, names: &Names) -> Result<(), ExperimentError>;
+    /// There are no more.
+    ///
+    /// # Errors
+    /// Some can't be kept.
+    fn finish(self: Box<Self>) -> Result<(), ExperimentError>;
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {}
+
+/// Why jobs waited, over a whole run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitTotals {
+    /// Jobs that waited for a reason at all, by [`Reason`](windtunnel_core::Reason).
+    pub jobs: [u64; REASONS],
+    /// Time they waited for it [ns].
+    pub nanos: [u128; REASONS],
+}
+
+impl WaitTotals {
+    fn add(&mut self, record: &JobRecord) {
+        for (place, &waited) in record.waited.iter().enumerate() {
+            self.jobs[place] += u64::from(waited > 0);
+            self.nanos[place] += u128::from(waited);
+        }
+    }
+}
+
+/// What came of one run.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// Which run.
+    pub key: RunKey,
+    /// Its figures.
+    pub report: Report,
+    /// Why its jobs waited.
+    pub waits: WaitTotals,
+}
+
+/// What came of all runs.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// What was run.
+    pub scenario: Scenario,
+    /// The workload of each seed, in the order of the scenario; `None` of a stream.
+    pub sizes: Vec<Option<WorkloadSize>>,
+    /// The file the jobs came from, if they did.
+    pub trace: Option<TraceRead>,
+    /// One result per run: all seeds of the first platform, then of the second, ….
+    pub runs: Vec<RunResult>,
+}
+
+impl Comparison {
+    /// The runs of a platform, by seed.
+    #[must_use]
+    pub fn of_platform(&self, platform: usize) -> &[RunResult] {
+        let seeds = self.scenario.run.seeds.len();
+        &self.runs[platform * seeds..(platform + 1) * seeds]
+    }
+}
+
+/// A scenario about to be run.
+///
+/// ```
+/// use windtunnel::{Scenario, Sweep};
+/// let mut scenario = Scenario::campus();
+/// scenario.run.seeds = vec![7];
+/// scenario.platforms.retain(|platform| platform.name == "fifo");
+/// let comparison = Sweep::new(scenario).threads(1).run()?;
+/// assert_eq!(comparison.runs[0].report.summary.submitted, 5_000);
+/// # Ok::<(), windtunnel::ExperimentError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    scenario: Scenario,
+    threads: usize,
+}
+
+impl Sweep {
+    /// Runs `scenario` on as many threads as there are cores.
+    #[must_use]
+    pub const fn new(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            threads: 0,
+        }
+    }
+
+    /// The same on so many threads; 0 means as many as there are cores. It changes no result.
+    #[must_use]
+    pub const fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Runs everything.
+    ///
+    /// # Errors
+    /// The scenario breaks a rule, its jobs can't be had, or a run broke off: the first run that did,
+    /// in the order of the scenario.
+    pub fn run(self) -> Result<Comparison, ExperimentError> {
+        self.run_with(&NoHooks)
+    }
+
+    /// Runs everything, watched.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); also if a hook fails, or stops it.
+    pub fn run_with(self, hooks: &dyn Hooks) -> Result<Comparison, ExperimentError> {
+        let scenario = self.scenario.complete()?;
+        let source = JobSource::open(&scenario)?;
+        let (platforms, seeds) = (scenario.platforms.len(), scenario.run.seeds.len());
+        // Seed by seed, so that few lists of jobs are alive at once.
+        let keys: Vec<RunKey> = (0..platforms * seeds)
+            .map(|place| RunKey {
+                platform: place % platforms,
+                seed: place / platforms,
+            })
+            .collect();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|error| ExperimentError::setting("threads", error.to_string()))?;
+        let results: Vec<Result<RunResult, ExperimentError>> = pool.install(|| {
+            let run = |&key: &RunKey| run_one(&scenario, &source, key, hooks);
+            keys.par_iter().with_max_len(1).map(run).collect()
+        });
+        let mut runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        runs.sort_by_key(|run| (run.key.platform, run.key.seed));
+        Ok(Comparison {
+            sizes: source.sizes(),
+            trace: source.trace(),
+            runs,
+            scenario,
+        })
+    }
+}
+
+/// Keeps records until the end of the instant: names are at hand only then.
+#[derive(Default)]
+struct Recorder {
+    waits: WaitTotals,
+    keep: bool,
+    records: Vec<JobRecord>,
+}
+
+impl Observer for Recorder {
+    fn wants_events(&self) -> bool {
+        false
+    }
+
+    fn on_job(&mut self, record: &JobRecord) {
+        self.waits.add(record);
+        if self.keep {
+            self.records.push(record.clone());
+        }
+    }
+}
+
+fn run_one(
+    scenario: &Scenario,
+    source: &JobSource<'_>,
+    key: RunKey,
+    hooks: &dyn Hooks,
+) -> Result<RunResult, ExperimentError> {
+    if hooks.is_stopped() {
+        return Err(ExperimentError::Interrupted);
+    }
+    let spec = &scenario.platforms[key.platform];
+    let seed = scenario.run.seeds[key.seed];
+    let (arrivals, names): Jobs = source.jobs(key.seed)?;
+    let options = RunOptions {
+        seed: Seed(seed),
+        horizon: scenario.run.horizon,
+        ledger: true,
+        names,
+    };
+    let platform = scenario.platform(spec)?;
+    let mut simulation = Simulation::boxed(scenario.supply(), arrivals, platform, options)?;
+    let mut sink = hooks.records(key)?;
+    let mut recorder = Recorder {
+        keep: sink.is_some(),
+        ..Recorder::default()
+    };
+    let failed = |cause| ExperimentError::Run {
+        platform: spec.name.clone(),
+        seed,
+        cause,
+    };
+    let mut steps = 0_u32;
+    loop {
+        let step = simulation.step_with(&mut recorder).map_err(failed)?;
+        if let Some(sink) = &mut sink {
+            for record in recorder.records.drain(..) {
+                sink.record(&record, simulation.view().names())?;
+            }
+        }
+        if let Step::Over(_) = step {
+            break;
+        }
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(STEPS_PER_LOOK) && hooks.is_stopped() {
+            return Err(ExperimentError::Interrupted);
+        }
+    }
+    if let Some(sink) = sink {
+        sink.finish()?;
+    }
+    hooks.on_run_end(key);
+    Ok(RunResult {
+        key,
+        report: simulation.report(),
+        waits: recorder.waits,
+    })
+}
