@@ -14,7 +14,9 @@ use windtunnel_core::{
     Report, RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply, TaskRequest,
 };
 
-/// Gangs of one to four tasks whose size and length follow from their number alone.
+type Scenario = fn() -> Report;
+
+/// Gangs of one to three tasks whose size and length follow from their number alone.
 fn gangs(count: u64) -> Vec<JobSpec> {
     let gang = |n: u64| {
         let gpus = u16::try_from(1 + n % 4).unwrap();
@@ -85,7 +87,7 @@ fn two_models_and_limits() -> Report {
 }
 
 /// One line: the digest of the events and one of the ledger.
-fn line(name: &str, scenario: fn() -> Report) -> String {
+fn line(name: &str, scenario: Scenario) -> String {
     let (report, again) = (scenario(), scenario());
     assert_eq!(report.digest, again.digest, "{name}: twice in one process");
     assert_eq!(report.ledger, again.ledger, "{name}: twice in one process");
@@ -103,7 +105,7 @@ fn line(name: &str, scenario: fn() -> Report) -> String {
 
 #[test]
 fn digests_are_the_committed_ones() {
-    let scenarios: [(&str, fn() -> Report); 6] = [
+    let scenarios: [(&str, Scenario); 6] = [
         ("fifo", fifo),
         ("first-fit", first_fit),
         ("failing-nodes", failing_nodes),

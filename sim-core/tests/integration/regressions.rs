@@ -1,12 +1,11 @@
 //! What random runs found, each as small as it could be made.
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
-#[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
-    Advance, Autoscaler, Bucket, Bytes, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor,
-    HoldPart, JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, NodeModel, Outcome,
-    Platform, Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot,
-    Supply, TaskRequest, TaskSet, TaskState, Then, View, WouldFit,
+    Advance, Autoscaler, Bytes, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor, HoldPart,
+    JobSpec, JobView, Keeps, ListedFaults, News, NodeId, NodeModel, Platform, Policy, PoolId,
+    Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, Supply, TaskRequest, TaskSet,
+    Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
