@@ -108,7 +108,11 @@ impl Checker {
             });
             if let ([(count, claim)], false) = (&all[..], resized) {
                 let none = *claim == Claim::Try && begun == 0 && refused >= *count;
-                assert!(begun == *count || none, "{job}: {begun} of {count}");
+                assert!(
+                    begun == *count || none,
+                    "{job}: {begun} of {count} in {:?}",
+                    self.tape
+                );
             }
         }
     }
