@@ -67,6 +67,10 @@ impl Component {
 /// One inbox per component, in the order in which they are called, and which of them hold news.
 #[derive(Clone, Debug)]
 pub(super) struct Inboxes {
+    #[expect(
+        clippy::vec_box,
+        reason = "inboxes are exchanged by pointer, twice per call"
+    )]
     list: Vec<Box<Inbox>>,
     /// Bit `i`: inbox `i` may hold news.
     pub(super) ready: u64,
