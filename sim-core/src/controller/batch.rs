@@ -220,6 +220,7 @@ impl Controller for Batch {
                 _ => {}
             }
         }
+        let finished = out.list.len();
         let mut lost = Vec::new();
         for change in news.tasks {
             match change.now {
@@ -229,6 +230,12 @@ impl Controller for Batch {
         }
         if !lost.is_empty() {
             self.lost(view, &lost, out);
+        }
+        // What tasks did meanwhile is no matter for jobs that were finished above.
+        for command in &out.list[..finished] {
+            if let LifecycleCommand::Finish { job, .. } = command {
+                self.bound.remove(job);
+            }
         }
         if self.gang_timeout.is_some() {
             self.expire(view, out);

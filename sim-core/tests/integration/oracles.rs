@@ -29,7 +29,7 @@ fn poisson(rate: f64, count: u32, seed: u64) -> JobList {
     let mut now = SimTime::ZERO;
     let mut jobs = Vec::new();
     for _ in 0..count {
-        now = now + seconds(gap.sample(&mut gaps));
+        now += seconds(gap.sample(&mut gaps));
         let run = seconds(length.sample(&mut lengths));
         jobs.push(JobSpec::new(now, TaskRequest::gpus(1), run));
     }

@@ -1,12 +1,11 @@
 //! What random runs found, each as small as it could be made.
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs, waits};
-#[allow(unused_imports, reason = "being written")]
 use windtunnel_core::{
-    Advance, Autoscaler, Bucket, Bytes, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor,
-    HoldPart, JobSpec, JobView, Keeps, ListedFaults, MilliCores, News, NodeId, NodeModel, Outcome,
-    Platform, Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot,
-    Supply, TaskRequest, TaskSet, TaskState, Then, View, WouldFit,
+    Advance, Autoscaler, Batch, Bytes, Claim, Commit, Decision, Decisions, Fault, Fit, HoldFor,
+    HoldPart, JobSpec, JobView, Keeps, ListedFaults, News, NodeId, NodeModel, Outcome, Platform,
+    Policy, PoolId, Promise, Reason, Save, Scaling, ScalingCommand, Sharing, Spot, Supply,
+    TaskRequest, TaskSet, Then, View, WouldFit,
 };
 
 /// One step of a [`Script`].
@@ -285,4 +284,24 @@ fn memory_that_a_suspended_task_keeps_stays_lent() {
     let mut one = job(1, 10);
     one.request.groups[0].request.memory = Bytes(4);
     run(Supply::uniform(model, 1), vec![one], script(steps), 10);
+}
+
+/// A gang of two loses a task in the instant in which its time is up: it is over, and not restarted
+/// when the gang's patience would have ended.
+#[test]
+fn a_job_that_timed_out_is_no_incomplete_gang() {
+    let steps: &[(u64, Step)] = &[
+        (0, start),
+        (8, |view, out| {
+            let then = Then::Requeue { not_before: None };
+            let one = first(view).tasks().next().unwrap();
+            out.evict(one.id(), secs(2), Save::No, then);
+        }),
+    ];
+    let batch = Batch::new().gang_timeout(secs(5));
+    let platform = Platform::from(script(steps)).batch(batch);
+    let jobs = vec![job(1, 100).tasks(2).limit(secs(10))];
+    let (_, log) = run(nodes(2, 1), jobs, platform, 30);
+    assert_eq!(log.records[0].outcome, Some(Outcome::TimedOut));
+    assert_eq!(log.records[0].end, at(10));
 }

@@ -979,7 +979,8 @@ impl Chaos {
             parts.push(HoldPart { node, amount });
         }
         let from = call.view.now() + self.ticks(0, 4);
-        let until = self.maybe().then(|| from + self.ticks(0, 20));
+        // Not at once: an instant that is re-opened settles twice, and checkers see it once.
+        let until = self.maybe().then(|| from + self.ticks(1, 20));
         let commit = if self.maybe() {
             Commit::NOW
         } else {

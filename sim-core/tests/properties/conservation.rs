@@ -102,13 +102,22 @@ impl Checker {
                 EventKind::Refused { task, .. } => Some(task.job),
                 _ => None,
             });
-            let resized = self.tape.iter().any(|event| {
-                let from_over = matches!(event.kind, EventKind::Task { task, from: TaskState::Over, .. } if task.job == job);
-                from_over
+            // A job that was moved or resized too takes pending tasks along.
+            let resized = self.tape.iter().any(|event| match event.kind {
+                EventKind::Task { task, from, to, .. } => {
+                    let moved = matches!(from, TaskState::Running | TaskState::Starting)
+                        && to == TaskState::Starting;
+                    task.job == job && (moved || from == TaskState::Over)
+                }
+                _ => false,
             });
             if let ([(count, claim)], false) = (&all[..], resized) {
                 let none = *claim == Claim::Try && begun == 0 && refused >= *count;
-                assert!(begun == *count || none, "{job}: {begun} of {count}");
+                assert!(
+                    begun == *count || none,
+                    "{job}: {begun} of {count} in {:?}",
+                    self.tape
+                );
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Laws that must hold whatever the input.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod bitset;
 mod chaos;
 mod conservation;
 mod ledger;
+mod plans;
 mod queue;

@@ -1,0 +1,224 @@
+//! The indices behind plans against a scan over all nodes.
+
+use proptest::prelude::*;
+use rand::RngExt;
+use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
+use windtunnel_core::{
+    Advance, Decisions, DeviceRequest, DeviceSet, Fit, GpuRequest, Grant, JobView, News, NodeFree,
+    NodeId, Plan, Policy, Simulation, TaskRequest, TaskState, TaskView, View,
+};
+use windtunnel_core::{CountOnly, DeviceChooser};
+
+use crate::chaos::{Case, Log, case};
+
+/// Checks what plans answer before another policy decides.
+#[derive(Clone, Debug)]
+struct Scan {
+    inner: Box<dyn Policy>,
+    case: Case,
+    rng: StreamRng,
+}
+
+/// Every node as the plan has it, and whether a job may go there by pool and model.
+fn nodes_for(
+    plan: &Plan<'_>,
+    case: &Case,
+    job: &JobView<'_>,
+    want: &TaskRequest,
+    view: &View<'_>,
+) -> Vec<Option<NodeFree>> {
+    let count = u32::try_from(view.node_count()).unwrap();
+    let seen = (0..count).map(NodeId).map(|node| {
+        let pool = view.node(node).pool();
+        let model = &case.supply().pools[pool.index()].model.gpu_model;
+        let model: u32 = model[1..].parse().unwrap();
+        let accepted = want.models == 0 || want.models >> model & 1 == 1;
+        let mine = case.pools_of(job.queue()).contains(pool) && accepted;
+        mine.then(|| *plan.free(node))
+    });
+    seen.collect()
+}
+
+/// Takes one task's share of a node, if it fits.
+fn take(plan: &Plan<'_>, node: NodeId, free: &mut NodeFree, want: &TaskRequest) -> bool {
+    if !free.open || free.cpu < want.cpu.0 || free.memory < want.memory.0 {
+        return false;
+    }
+    let milli_each = plan.sharing(node).granted_each(want.gpus);
+    let devices = if want.gpus == GpuRequest::None {
+        DeviceSet::EMPTY
+    } else {
+        let able = |i: &usize| free.left[*i] >= milli_each;
+        let able = (0..usize::from(free.devices)).filter(able).count();
+        if able < want.gpus.devices() as usize {
+            return false;
+        }
+        let gpus = want.gpus;
+        let request = DeviceRequest { gpus, milli_each };
+        CountOnly.choose(free, request).unwrap()
+    };
+    let grant = Grant {
+        devices,
+        milli_each,
+    };
+    free.take(grant, want.cpu.0, want.memory.0);
+    true
+}
+
+impl Scan {
+    /// Answers about one pending task.
+    fn check_task(
+        &self,
+        plan: &mut Plan<'_>,
+        job: &JobView<'_>,
+        task: TaskView<'_>,
+        view: &View<'_>,
+    ) {
+        let want = task.request();
+        let nodes = nodes_for(plan, &self.case, job, want, view);
+        let (mut feasible, mut slots) = (Vec::new(), 0);
+        for (free, id) in nodes.iter().zip(0..) {
+            let node = NodeId(id);
+            let mut count = 0;
+            if let Some(mut free) = *free {
+                let endless =
+                    want.gpus == GpuRequest::None && want.cpu.0 == 0 && want.memory.0 == 0;
+                while !endless && take(plan, node, &mut free, want) {
+                    count += 1;
+                }
+                if endless && free.open {
+                    count = u64::from(u16::MAX);
+                }
+            }
+            assert_eq!(plan.fits(task, node), count > 0, "{} on {node}", task.id());
+            if count > 0 {
+                feasible.push(node);
+            }
+            slots += count;
+        }
+        assert_eq!(plan.slots(task), slots, "slots of {want:?}");
+        for from in (0..=nodes.len()).map(|n| NodeId(u32::try_from(n).unwrap())) {
+            let next = feasible.iter().find(|node| **node >= from).copied();
+            assert_eq!(plan.next_feasible(task, from), next, "{want:?} from {from}");
+        }
+    }
+
+    /// First fit of a whole job, task by task over all nodes.
+    fn check_job(&self, plan: &mut Plan<'_>, job: JobView<'_>, view: &View<'_>) {
+        let pending: Vec<TaskView<'_>> = job
+            .tasks()
+            .filter(|task| task.state() == TaskState::Pending)
+            .collect();
+        let wanted = match job.advance() {
+            Advance::Between { min, .. } => {
+                let placed = job.tasks().filter(|task| task.state().holds()).count();
+                (min as usize).saturating_sub(placed).min(pending.len())
+            }
+            _ => pending.len(),
+        };
+        let count = u32::try_from(view.node_count()).unwrap();
+        let mut free: Vec<NodeFree> = (0..count).map(|id| *plan.free(NodeId(id))).collect();
+        let mut expected = Vec::new();
+        for task in &pending[..wanted] {
+            let accepted = nodes_for(plan, &self.case, &job, task.request(), view);
+            let seat = (0..count).map(NodeId).find(|node| {
+                let free = &mut free[node.index()];
+                accepted[node.index()].is_some() && take(plan, *node, free, task.request())
+            });
+            match seat {
+                Some(node) => expected.push(node),
+                None => break,
+            }
+        }
+        let fits =
+            expected.len() == wanted || (job.advance() == Advance::Each && !expected.is_empty());
+        let mark = plan.mark();
+        let may = plan.may_fit(job);
+        match plan.first_fit(job) {
+            Fit::Now(spots) => {
+                assert!(fits && may, "{}", job.id());
+                let nodes: Vec<NodeId> = spots.iter().map(|spot| spot.node).collect();
+                assert_eq!(nodes, expected, "{}", job.id());
+                for (id, free) in free.iter().enumerate() {
+                    let node = NodeId(u32::try_from(id).unwrap());
+                    assert_eq!(plan.free(node), free, "{node} after {}", job.id());
+                }
+            }
+            // What is left of a job larger than the supply may fit, and yet the job never does.
+            Fit::Never => assert!(!job.can_ever_fit()),
+            Fit::NotNow => assert!(!fits, "{} fits on {expected:?}", job.id()),
+        }
+        plan.undo_to(mark);
+    }
+}
+
+impl Policy for Scan {
+    fn name(&self) -> &str {
+        "scan"
+    }
+
+    fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+        {
+            let mut plan = view.plan();
+            for node in view.nodes() {
+                assert_eq!(plan.free(node.id()), node.free(), "{}", node.id());
+            }
+            let mut running: Vec<TaskView<'_>> =
+                view.nodes().flat_map(|node| node.tasks()).collect();
+            let jobs: Vec<JobView<'_>> = view.pending_jobs().collect();
+            for job in &jobs {
+                // A world that differs from the real one, and comes back to it.
+                let mark = plan.mark();
+                let pending = job.tasks().find(|task| task.state() == TaskState::Pending);
+                let task = pending.expect("it is listed as pending");
+                match self.rng.random_range(0..3) {
+                    0 => {
+                        while let Some(node) = plan.next_feasible(task, NodeId(0)) {
+                            assert!(plan.take(task, node));
+                            if self.rng.random_range(0..3) == 0 {
+                                break;
+                            }
+                        }
+                    }
+                    1 if !running.is_empty() => {
+                        let place = self.rng.random_range(0..running.len());
+                        plan.release(running.swap_remove(place));
+                    }
+                    _ => {}
+                }
+                self.check_task(&mut plan, job, task, view);
+                self.check_job(&mut plan, *job, view);
+                if self.rng.random_range(0..2) == 0 {
+                    plan.undo_to(mark);
+                }
+            }
+        }
+        let mut plan = view.plan();
+        for node in view.nodes() {
+            assert_eq!(plan.free(node.id()), node.free(), "{}", node.id());
+        }
+        for job in view.pending_jobs() {
+            let task = job.tasks().find(|task| task.state() == TaskState::Pending);
+            self.check_task(&mut plan, &job, task.unwrap(), view);
+        }
+        drop(plan);
+        self.inner.decide(view, news, out);
+    }
+}
+
+proptest! {
+    #[test]
+    fn indices_agree_with_a_scan(case in case()) {
+        let mut platform = case.platform(&Log::default());
+        for scheduler in &mut platform.schedulers {
+            scheduler.policy = Box::new(Scan {
+                inner: scheduler.policy.clone(),
+                case: case.clone(),
+                rng: stream(Seed(1), Purpose::Policy, 2, 0),
+            });
+        }
+        let jobs = windtunnel_core::JobList::new(case.jobs());
+        let run = Simulation::new(case.supply(), jobs, platform, case.options()).unwrap().run();
+        run.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    }
+}
