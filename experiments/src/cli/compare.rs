@@ -14,7 +14,7 @@ use super::differences;
 use super::page::{self, WIDTH, print};
 use super::paint::Paint;
 use super::session::{self, Wishes};
-use super::words::{count, dollars, interval, percent, rounded, time};
+use super::words::{count, dollars, interval, length, percent, rounded, time};
 
 /// Widest name of a platform that the table shows whole.
 const NAME_MAX: usize = 20;
@@ -131,8 +131,8 @@ pub(super) fn header(out: &mut String, comparison: &Comparison) {
         .and_then(|loads| Estimate::of(&loads))
         .map(|estimate| estimate.mean);
     let mut first = format!("{} jobs", per_run(jobs));
-    if let Horizon::After(length) = scenario.run.horizon {
-        first += &format!(" in {length}");
+    if let Horizon::After(end) = scenario.run.horizon {
+        first += &format!(" in {}", length(end));
     }
     if let Some(load) = load {
         first += &format!(", offered load {load:.2}");
@@ -151,9 +151,9 @@ pub(super) fn header(out: &mut String, comparison: &Comparison) {
             format!("{seeds} seeds")
         },
     ];
-    page::parts(out, &format!("{}  ", scenario.run.name), &parts);
+    page::parts(out, &format!("{}  ", scenario.run.name), " | ", &parts);
     let indent = " ".repeat(scenario.run.name.chars().count() + 2);
-    page::parts(out, &indent, &assumptions(scenario));
+    page::parts(out, &indent, " | ", &assumptions(scenario));
 }
 
 fn assumptions(scenario: &Scenario) -> Vec<String> {
@@ -178,12 +178,13 @@ fn assumptions(scenario: &Scenario) -> Vec<String> {
     }
     if let Some(mtbf) = scenario.faults.mtbf {
         parts.push(format!(
-            "a node fails every {mtbf}, for {}",
-            scenario.faults.mttr
+            "a node fails every {}, for {}",
+            length(mtbf),
+            length(scenario.faults.mttr)
         ));
     }
     parts.push(match scenario.run.horizon {
-        Horizon::After(length) => format!("ends at {length}"),
+        Horizon::After(end) => format!("ends at {}", length(end)),
         Horizon::Drain => "ends with the last job".to_owned(),
     });
     parts
@@ -213,7 +214,7 @@ fn table(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures],
     }
     let best = figures.first().map(|first| first.platform);
     for row in figures {
-        let cost = format!("{:>15}", interval(row.per_useful_hour));
+        let cost = format!("{:>15}", interval(row.per_useful_hour, 2));
         let cost = if Some(row.platform) == best && figures.len() > 1 {
             paint.better(&cost)
         } else if best.is_some_and(|best| differences::is_worse(comparison, row.platform, best)) {
@@ -355,15 +356,9 @@ pub(super) fn bars(out: &mut String, comparison: &Comparison, figures: &[Platfor
     }
     let legend = GROUPS.iter().zip(seen).filter(|(_, seen)| *seen);
     let legend: Vec<String> = legend
-        .map(|((glyph, meaning, _), _)| format!("{glyph} {}", meaning.replace(' ', "\u{a0}")))
+        .map(|((glyph, meaning, _), _)| format!("{glyph} {meaning}"))
         .collect();
-    let mut text = String::new();
-    page::paragraph(
-        &mut text,
-        &legend.join("  ").replace("  ", " \u{a0}"),
-        width + 4,
-    );
-    *out += &text.replace('\u{a0}', " ");
+    page::parts(out, &" ".repeat(width + 4), "  ", &legend);
 }
 
 /// `room` glyphs distributed by largest remainder, ties to the first group.
@@ -424,12 +419,9 @@ fn next(out: &mut String, scenario: &str, comparison: &Comparison) {
     let mut lines = vec![(run, "one run by itself")];
     if scenario == "campus" {
         let copy = "windtunnel scenario campus > mine.toml".to_owned();
-        lines.push((copy, "a scenario to make your own"));
+        lines.push((copy, "a copy to change"));
     }
-    lines.push((
-        "windtunnel policies".to_owned(),
-        "what else could be compared",
-    ));
+    lines.push(("windtunnel policies".to_owned(), "other policies"));
     let width = lines
         .iter()
         .map(|(command, _)| command.len())

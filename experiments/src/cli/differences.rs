@@ -6,7 +6,7 @@ use windtunnel::stats::Estimate;
 
 use super::compare::name_width;
 use super::page;
-use super::words::{interval, meaning, rounded, time};
+use super::words::{meaning, rounded, signed, time};
 
 /// Most buckets that are named per platform.
 const BUCKETS_SHOWN: usize = 3;
@@ -59,11 +59,11 @@ fn platform(
     };
     let text = match difference.per_useful_hour {
         Some(cost) if cost.excludes_zero() => {
-            format!("{} {unit} per useful GPU-hour", signed(cost))
+            format!("{} {unit} per useful GPU-hour", signed(cost, 2))
         }
         Some(cost) => format!(
             "no difference per useful GPU-hour that {seeds} seeds can tell ({} {unit})",
-            signed(cost)
+            signed(cost, 2)
         ),
         None => "not to be compared: a run without useful time".to_owned(),
     };
@@ -80,19 +80,10 @@ fn bucket(entry: &BucketDifference) -> String {
         half_width: entry.share.half_width.map(|half| 100.0 * half),
     };
     let (bucket, what) = (entry.bucket, meaning(entry.bucket, entry.reason));
-    let mut text = format!("{} points {bucket}: {what}", signed(points));
+    let mut text = format!("{} points {bucket}: {what}", signed(points, 1));
     if let Some((jobs, seconds)) = entry.waits.filter(|(jobs, _)| *jobs >= 0.5) {
         let (jobs, each) = (rounded(jobs), time(seconds));
         text += &format!(" ({jobs} jobs per run waited so, {each} each)");
     }
     text
-}
-
-fn signed(estimate: Estimate) -> String {
-    let text = interval(Some(estimate));
-    if text.starts_with('-') {
-        text
-    } else {
-        format!("+{text}")
-    }
 }

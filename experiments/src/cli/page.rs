@@ -38,18 +38,18 @@ pub(super) fn hanging(out: &mut String, first: &str, text: &str, indent: usize) 
     out.push('\n');
 }
 
-/// Appends parts joined by ` | `, broken between parts if they do not fit.
-pub(super) fn parts(out: &mut String, first: &str, parts: &[String]) {
+/// Appends parts with something between them, broken between parts if they do not fit.
+pub(super) fn parts(out: &mut String, first: &str, between: &str, parts: &[String]) {
     let indent = first.chars().count();
     let mut line = first.to_owned();
     for (place, part) in parts.iter().enumerate() {
-        let length = line.chars().count() + 3 + part.chars().count();
+        let length = line.chars().count() + between.len() + part.chars().count();
         if place > 0 && length > WIDTH {
             out.push_str(line.trim_end());
             out.push('\n');
             line = " ".repeat(indent);
         } else if place > 0 {
-            line.push_str(" | ");
+            line.push_str(between);
         }
         line.push_str(part);
     }
@@ -75,7 +75,7 @@ mod tests {
         );
         let mut out = String::new();
         let wide = "x".repeat(50);
-        parts(&mut out, "a  ", &[wide.clone(), wide.clone()]);
+        parts(&mut out, "a  ", " | ", &[wide.clone(), wide.clone()]);
         assert_eq!(out, format!("a  {wide}\n   {wide}\n"));
     }
 }

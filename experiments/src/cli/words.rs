@@ -1,6 +1,6 @@
 //! Numbers and buckets in words.
 
-use windtunnel::core::{Bucket, MicroDollars, Reason};
+use windtunnel::core::{Bucket, MicroDollars, Reason, SimDuration};
 use windtunnel::stats::Estimate;
 
 /// A whole number with its thousands apart.
@@ -47,15 +47,44 @@ pub(super) fn percent(share: Option<Estimate>) -> String {
     )
 }
 
-/// A mean with its interval.
-pub(super) fn interval(estimate: Option<Estimate>) -> String {
+/// A length of time as it is written in a scenario, with air: `2 h 30 m`.
+pub(super) fn length(length: SimDuration) -> String {
+    let mut out = String::new();
+    for part in length.to_string().split(' ') {
+        let unit = part.find(char::is_alphabetic).unwrap_or(part.len());
+        let air = if out.is_empty() { "" } else { " " };
+        out += &format!("{air}{} {}", &part[..unit], &part[unit..]);
+    }
+    out
+}
+
+/// A mean with its interval, to so many decimals.
+pub(super) fn interval(estimate: Option<Estimate>, decimals: usize) -> String {
     match estimate {
         Some(Estimate {
             mean,
             half_width: Some(half),
-        }) => format!("{mean:.2} ± {half:.2}"),
-        Some(Estimate { mean, .. }) => format!("{mean:.2}"),
+        }) => format!("{mean:.decimals$} ± {half:.decimals$}"),
+        Some(Estimate { mean, .. }) => format!("{mean:.decimals$}"),
         None => "-".to_owned(),
+    }
+}
+
+/// A difference with its sign and its interval.
+pub(super) fn signed(estimate: Estimate, decimals: usize) -> String {
+    let text = interval(Some(estimate), decimals);
+    match text.strip_prefix('-') {
+        // What rounds to zero has no sign.
+        Some(rest)
+            if rest
+                .chars()
+                .take_while(|c| *c != ' ')
+                .all(|c| "0.".contains(c)) =>
+        {
+            format!("+{rest}")
+        }
+        Some(_) => text,
+        None => format!("+{text}"),
     }
 }
 
@@ -118,6 +147,13 @@ mod tests {
         assert_eq!(time(240.0), "4 min");
         assert_eq!(time(3_599.0), "1.0 h");
         assert_eq!(time(432_000.0), "5.0 d");
+        assert_eq!(length(SimDuration::from_mins(150)), "2 h 30 m");
+        let estimate = |mean| Estimate {
+            mean,
+            half_width: Some(0.01),
+        };
+        assert_eq!(signed(estimate(-0.001), 2), "+0.00 ± 0.01");
+        assert_eq!(signed(estimate(-0.5), 1), "-0.5 ± 0.0");
         assert_eq!(dollars(MicroDollars(13_182_648)), "$ 13.18");
         assert_eq!(dollars(MicroDollars(1_999_999_999)), "$ 2,000.00");
     }

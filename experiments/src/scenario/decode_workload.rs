@@ -251,7 +251,7 @@ fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
                 "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
             ));
         };
-        match (pair.get(0).map(Spanned::get_ref), pair.get(1)) {
+        match (pair.first().map(Spanned::get_ref), pair.get(1)) {
             (Some(DeValue::String(name)), Some(weight)) if pair.len() == 2 => {
                 let weight = whole(weight.get_ref(), &(0..=1_000_000)).map_err(bad)?;
                 Ok((name.clone().into_owned(), weight))

@@ -1,0 +1,155 @@
+//! Bad input is refused with exit code 2, a place and a hint, and leaves nothing behind.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::support::{Place, TINY};
+
+const TRACE: &str = "# windtunnel-jobs v1\njob_id,submit_s,duration_s,gpus\n";
+
+/// The tiny scenario with its jobs from a file.
+fn from_file(name: &str, more: &str) -> String {
+    let start = TINY.find("[workload]").unwrap();
+    let end = TINY.find("[[pools]]").unwrap();
+    let workload = format!("[workload]\nkind = \"native\"\npath = \"{name}\"\n{more}\n");
+    format!("{}{workload}{}", &TINY[..start], &TINY[end..])
+}
+
+/// Comparing a trace fails with all of `expected` in the message, and leaves no folder.
+fn refuses(trace: impl AsRef<[u8]>, more: &str, expected: &[&str]) {
+    let place = Place::new().file("jobs.csv", trace);
+    let place = place.file("s.toml", from_file("jobs.csv", more));
+    let done = place.run("compare s.toml");
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(
+        done.err.starts_with("error: ") && done.out.is_empty(),
+        "{done:?}"
+    );
+    for part in expected {
+        assert!(done.err.contains(part), "no `{part}` in:\n{}", done.err);
+    }
+    assert_eq!(
+        place.entries(),
+        ["jobs.csv", "s.toml"],
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn a_truncated_archive() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(TRACE.as_bytes()).unwrap();
+    for job in 0..5_000 {
+        let (gpus, run) = (1 + job % 4, 1 + job * 7_919 % 5_003);
+        writeln!(encoder, "job-{job},{job},{run},{gpus}").unwrap();
+    }
+    let bytes = encoder.finish().unwrap();
+    for more in ["", "stream = true"] {
+        refuses(
+            &bytes[..bytes.len() / 2],
+            more,
+            &["jobs.csv:", "break off", "copy it again"],
+        );
+    }
+}
+
+#[test]
+fn rows_that_are_no_jobs() {
+    for (cell, what) in [
+        ("0,-60,1", "`-60` is not a time in seconds"),
+        ("0,nan,1", "`nan`"),
+        ("1e300,60,1", "`1e300`"),
+        ("0,60,1e300", "`1e300`"),
+        ("0,60,NaN", "`NaN`"),
+    ] {
+        let row = format!("{TRACE}j0,{cell}\n");
+        // Not a single job is left, so that even lenient reading gives up.
+        refuses(
+            &row,
+            "",
+            &["jobs.csv", "none of 1 rows is a job", "line 3", what],
+        );
+        refuses(&row, "strict = true", &["jobs.csv:3", what]);
+    }
+}
+
+#[test]
+fn no_jobs_at_all() {
+    refuses(TRACE, "", &["jobs.csv", "the trace has no rows"]);
+    refuses("", "", &["jobs.csv", "the file is empty"]);
+    refuses("job_id\n", "", &["version line is missing"]);
+}
+
+#[test]
+fn a_row_that_is_dropped_is_told() {
+    let trace = format!("{TRACE}a,0,60,1\nb,5,-60,1\nc,9,60,1\n");
+    let place = Place::new().file("jobs.csv", trace);
+    let place = place.file("s.toml", from_file("jobs.csv", ""));
+    let done = place.run("compare s.toml --seeds 1");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(
+        done.out.contains("of 3 rows 1 were dropped and 0 repaired"),
+        "{}",
+        done.out
+    );
+    assert!(
+        done.out
+            .contains("line 4, column duration_s: `-60` is not a time"),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn a_job_larger_than_the_cluster_is_kept_and_counted() {
+    let trace = format!("{TRACE}big,0,60,16\nsmall,1,60,1\n");
+    let place = Place::new().file("jobs.csv", trace);
+    let place = place.file("s.toml", from_file("jobs.csv", ""));
+    let done = place.run("compare s.toml --seeds 1");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(
+        done.out
+            .contains("1 jobs per run are larger than the supply"),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to() {
+    let place = Place::with_tiny().file("file", "");
+    for (out, what) in [
+        ("file", "it is a file"),
+        ("file/out", "can't write to `file/out`"),
+        ("nowhere/out", "`nowhere` does not exist; create it first"),
+    ] {
+        let done = place.run(&format!("compare tiny.toml --out {out}"));
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.err.contains(what), "{}", done.err);
+        assert_eq!(place.entries(), ["file", "tiny.toml"]);
+    }
+}
+
+#[test]
+fn bad_use() {
+    let place = Place::with_tiny();
+    for (arguments, what) in [
+        ("compare missing.toml", "can't read `missing.toml`"),
+        (
+            "compare tiny.toml --platforms greddy",
+            "did you mean `greedy`? its platforms: strict, greedy",
+        ),
+        ("compare tiny.toml --seeds 0", "--seeds"),
+        ("compare tiny.toml --seeds nan", "--seeds"),
+        ("run tiny.toml", "which platform?"),
+        ("scenario camp", "no scenario `camp`"),
+        ("comparee", "compare"),
+    ] {
+        let done = place.run(arguments);
+        assert_eq!(done.code, Some(2), "{arguments}: {done:?}");
+        assert!(done.err.contains(what), "{arguments}: {}", done.err);
+    }
+    assert_eq!(place.entries(), ["tiny.toml"]);
+}

@@ -1,0 +1,223 @@
+//! Errors in scenario files point at their place.
+
+use windtunnel::{ExperimentError, Scenario};
+
+use super::support::{Place, TINY};
+
+/// The tiny scenario with one text replaced by another.
+fn with(from: &str, to: &str) -> String {
+    assert!(TINY.contains(from), "{from}");
+    TINY.replacen(from, to, 1)
+}
+
+/// Reading fails with this message and this label, under the text `at` in its line.
+fn check(text: &str, message: &str, at: &str, label: &str) {
+    let error = match Scenario::from_toml(text, "s.toml") {
+        Err(ExperimentError::Scenario(error)) => error,
+        other => panic!("{message}: {other:?}"),
+    };
+    assert_eq!(error.message, message);
+    let shown: String = error
+        .excerpt
+        .chars()
+        .skip(error.column - 1)
+        .take(error.width)
+        .collect();
+    assert_eq!(shown, at, "{error}");
+    assert!(error.label.contains(label), "{error}");
+    assert_eq!(
+        text.lines().nth(error.line - 1),
+        Some(&*error.excerpt),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_whole_message() {
+    let place = Place::new().file("ours.toml", with("policy = \"fifo\"", "polcy = \"fifo\""));
+    let done = place.run("compare ours.toml");
+    assert_eq!(done.code, Some(2));
+    assert_eq!(
+        done.err,
+        "\
+error: unknown key `polcy`
+   --> ours.toml:25:1
+   |
+25 | polcy = \"fifo\"
+   | ^^^^^ did you mean `policy`? [[platforms]] takes: name, policy, gang_timeout, on_loss, sharing, \
+         detection_delay, limit, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
+"
+    );
+    assert_eq!(place.entries(), ["ours.toml"]);
+}
+
+#[test]
+fn unknown_and_missing_keys() {
+    let run = "[scenario] takes: name, seeds, horizon";
+    check(
+        &with("seeds = 3", "sedes = 3"),
+        "unknown key `sedes`",
+        "sedes",
+        run,
+    );
+    check(
+        &with("nodes = 2", "node = 2"),
+        "unknown key `node`",
+        "node",
+        "did you mean `nodes`?",
+    );
+    check(
+        &with("[[pools]]", "[[pool]]"),
+        "unknown key `pool`",
+        "pool",
+        "did you mean `pools`?",
+    );
+    check(
+        &with("gpu_mix", "gpumix"),
+        "unknown key `gpumix`",
+        "gpumix",
+        "did you mean `gpu_mix`?",
+    );
+    check(
+        &with("policy = \"fifo\"\n", ""),
+        "`policy` is missing",
+        "[[platforms]]",
+        "needs name, policy",
+    );
+    check(
+        &with("kind = \"synthetic\"\n", ""),
+        "`kind` is missing",
+        "[workload]",
+        "campus",
+    );
+    check(
+        &with("nodes = 2\n", ""),
+        "bad value for `name`",
+        "\"lab\"",
+        "either `nodes`",
+    );
+}
+
+#[test]
+fn bad_values() {
+    let bad = |from: &str, to: &str, key: &str, at: &str, label: &str| {
+        check(
+            &with(from, to),
+            &format!("bad value for `{key}`"),
+            at,
+            label,
+        );
+    };
+    bad(
+        "horizon = \"1 d\"",
+        "horizon = \"1 x\"",
+        "horizon",
+        "\"1 x\"",
+        "needs a unit",
+    );
+    bad(
+        "horizon = \"1 d\"",
+        "horizon = \"-1 d\"",
+        "horizon",
+        "\"-1 d\"",
+        "is not a duration",
+    );
+    bad(
+        "horizon = \"1 d\"",
+        "horizon = 30",
+        "horizon",
+        "30",
+        "or \"drain\"",
+    );
+    bad(
+        "startup = \"1 min\"",
+        "startup = \"-1 min\"",
+        "startup",
+        "\"-1 min\"",
+        "is not a duration",
+    );
+    bad("seeds = 3", "seeds = -3", "seeds", "-3", "from 1 to");
+    bad(
+        "seeds = 3",
+        "seeds = [1, 2, 1]",
+        "seeds",
+        "1",
+        "in the list already",
+    );
+    bad(
+        "load = 1.1",
+        "load = nan",
+        "load",
+        "nan",
+        "from 0.000001 to 1000",
+    );
+    bad(
+        "load = 1.1",
+        "load = 1e300",
+        "load",
+        "1e300",
+        "from 0.000001 to 1000",
+    );
+    bad(
+        "usd_per_node_hour = 4.0",
+        "usd_per_node_hour = -4.0",
+        "usd_per_node_hour",
+        "-4.0",
+        "from 0",
+    );
+    bad(
+        "nodes = 2",
+        "nodes = 99999999999999999999",
+        "nodes",
+        "99999999999999999999",
+        "from 1",
+    );
+    bad(
+        "nodes = 2",
+        "nodes = \"two\"",
+        "nodes",
+        "\"two\"",
+        "found a text",
+    );
+    bad(
+        "gpu_mix = [[1, 6]",
+        "gpu_mix = [[1, 6, 5]",
+        "gpu_mix",
+        "[1, 6, 5]",
+        "[GPUs, weight]",
+    );
+    bad(
+        "kind = \"synthetic\"",
+        "kind = \"synthtic\"",
+        "kind",
+        "\"synthtic\"",
+        "did you mean `synthetic`?",
+    );
+    bad(
+        "\"fifo\"",
+        "\"fif\"",
+        "policy",
+        "\"fif\"",
+        "did you mean `fifo`?",
+    );
+    bad(
+        "\"fifo\"",
+        "\"fifo{never=no}\"",
+        "policy",
+        "\"fifo{never=no}\"",
+        "expected `reject` or `wait`",
+    );
+    bad(
+        "name = \"greedy\"",
+        "name = \"strict\"",
+        "name",
+        "\"strict\"",
+        "another one",
+    );
+    check(
+        &with("seeds = 3", "seeds = = 3"),
+        "this is not TOML",
+        "=",
+        "",
+    );
+}

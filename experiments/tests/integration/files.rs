@@ -1,0 +1,181 @@
+//! The output folder: which files, which bytes, and when not.
+
+use std::fs;
+
+use super::support::{Place, names};
+
+const FILES: [&str; 4] = ["jobs.csv", "ledger.csv", "manifest.json", "summary.csv"];
+
+#[test]
+fn the_number_of_threads_leaves_no_trace() {
+    let place = Place::with_tiny();
+    for threads in ["1", "2", "5"] {
+        let done = place.run(&format!(
+            "compare tiny.toml --threads {threads} --out {threads}"
+        ));
+        assert_eq!(done.code, Some(0), "{done:?}");
+    }
+    for file in FILES {
+        let one = place.read(&format!("1/{file}"));
+        assert_eq!(one, place.read(&format!("2/{file}")), "{file}");
+        assert_eq!(one, place.read(&format!("5/{file}")), "{file}");
+    }
+    assert_eq!(names(&place.path("1")), FILES);
+    assert_eq!(
+        place.entries(),
+        ["1", "2", "5", "tiny.toml"],
+        "nothing half-written stays"
+    );
+}
+
+#[test]
+fn a_run_is_a_row_of_the_comparison() {
+    let place = Place::with_tiny();
+    assert_eq!(place.run("compare tiny.toml --out all").code, Some(0));
+    let done = place.run("run tiny.toml --platform greedy --seed 2 --out one");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let row = place
+        .read("one/summary.csv")
+        .lines()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    assert!(
+        place
+            .read("all/summary.csv")
+            .lines()
+            .any(|line| line == row),
+        "{row}"
+    );
+    assert!(
+        row.starts_with("greedy,first-fit{never=reject},2,"),
+        "{row}"
+    );
+    let jobs = place.read("one/jobs.csv");
+    let all = place.read("all/jobs.csv");
+    assert!(
+        jobs.lines()
+            .all(|line| all.lines().any(|other| other == line))
+    );
+}
+
+#[test]
+fn a_manifest_runs_again_to_the_same_bytes() {
+    let place = Place::with_tiny();
+    assert_eq!(
+        place.run("compare tiny.toml --out first --seeds 2").code,
+        Some(0)
+    );
+    let done = place.run("compare first/manifest.json --out second");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for file in FILES {
+        assert_eq!(
+            place.read(&format!("first/{file}")),
+            place.read(&format!("second/{file}")),
+            "{file}"
+        );
+    }
+    // A manifest that does not keep its word is a check that fell short.
+    let manifest = place.read("first/manifest.json");
+    let start = manifest.rfind("\"digest\": \"").unwrap() + 11;
+    let broken = format!(
+        "{}{:016x}{}",
+        &manifest[..start],
+        1,
+        &manifest[start + 16..]
+    );
+    let place = place.file("broken.json", broken);
+    let done = place.run("compare broken.json --out third");
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(
+        done.err.contains("check failed: greedy, seed 2: digest"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn our_own_folder_is_replaced_and_a_foreign_one_is_not_touched() {
+    let place = Place::with_tiny();
+    assert_eq!(
+        place.run("compare tiny.toml --seeds 1 --no-jobs").code,
+        Some(0)
+    );
+    assert_eq!(names(&place.path("windtunnel-out")), FILES[1..]);
+    let done = place.run("compare tiny.toml --seeds 1");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(names(&place.path("windtunnel-out")), FILES);
+
+    fs::create_dir(place.path("thesis")).unwrap();
+    let place = place.file("thesis/manifest.json", "{\"schema\": \"somebody's\"}");
+    let place = place.file("thesis/chapter.txt", "years of work");
+    let done = place.run("compare tiny.toml --out thesis");
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(
+        done.err.contains("holds no manifest of windtunnel"),
+        "{}",
+        done.err
+    );
+    assert_eq!(place.read("thesis/chapter.txt"), "years of work");
+    assert_eq!(
+        names(&place.path("thesis")),
+        ["chapter.txt", "manifest.json"]
+    );
+    assert_eq!(place.entries(), ["thesis", "tiny.toml", "windtunnel-out"]);
+}
+
+/// Σ wait_<reason>_s = queued_s, and the cells are as many as the columns.
+#[test]
+fn jobs_add_up() {
+    let place = Place::with_tiny();
+    assert_eq!(
+        place.run("compare tiny.toml --seeds 2 --out out").code,
+        Some(0)
+    );
+    let text = place.read("out/jobs.csv");
+    let columns: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let at = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let nanos = |cell: &str| {
+        let (whole, part) = cell.split_once('.').unwrap_or((cell, ""));
+        whole.parse::<u64>().unwrap() * 1_000_000_000
+            + format!("{part:0<9}").parse::<u64>().unwrap()
+    };
+    let first = at("wait_insufficient_s");
+    let mut waited = 0;
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), columns.len(), "{line}");
+        let reasons: u64 = cells[first..first + 17]
+            .iter()
+            .map(|cell| nanos(cell))
+            .sum();
+        assert_eq!(reasons, nanos(cells[at("queued_s")]), "{line}");
+        waited += reasons;
+    }
+    assert!(waited > 0, "the tiny scenario has a queue");
+    assert_eq!(text.lines().count(), 1 + 2 * 2 * 40);
+}
+
+/// The buckets of a run sum to what was paid: 8 GPUs for a day.
+#[test]
+fn the_ledger_adds_up() {
+    let place = Place::with_tiny();
+    assert_eq!(
+        place.run("compare tiny.toml --seeds 1 --out out").code,
+        Some(0)
+    );
+    let micro = |cell: &str| -> u64 { cell.replace('.', "").parse().unwrap() };
+    let text = place.read("out/ledger.csv");
+    for platform in ["strict", "greedy"] {
+        let rows = text.lines().filter(|line| line.starts_with(platform));
+        let cells: Vec<Vec<&str>> = rows.map(|line| line.split(',').collect()).collect();
+        let hours = cells
+            .iter()
+            .map(|row| row[4])
+            .filter(|cell| !cell.is_empty());
+        let hours: u64 = hours.map(micro).sum();
+        assert!(hours.abs_diff(8 * 24 * 1_000_000) <= 17, "{hours}");
+        let usd: u64 = cells.iter().map(|row| micro(row[5])).sum();
+        assert_eq!(usd, 2 * 24 * 4 * 1_000_000);
+    }
+}

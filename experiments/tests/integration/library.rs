@@ -1,0 +1,79 @@
+//! Scenarios as data: read, written, described.
+
+use windtunnel::{EMBEDDED, Scenario};
+
+use super::support::{Place, TINY};
+
+#[test]
+fn what_is_read_can_be_written_and_read_again() {
+    for (text, name) in [(TINY, "tiny"), (EMBEDDED[0].text, "campus")] {
+        let scenario = Scenario::from_toml(text, name).unwrap();
+        let again = Scenario::from_toml(&scenario.to_toml().unwrap(), "again").unwrap();
+        assert_eq!(scenario, again);
+        assert_eq!(
+            scenario.clone().complete().unwrap(),
+            scenario,
+            "completing it changes nothing"
+        );
+    }
+}
+
+/// The price in the file is the formula in its comment.
+#[test]
+fn campus_costs_what_its_comment_says() {
+    let campus = Scenario::campus();
+    let node = 325_000.0 * 1.12 / (4.0 * 8_760.0) + 10.2 * 200.0 * 12.0 / 8_760.0;
+    let given = campus.pools[0].usd_per_node_hour.as_dollars();
+    assert!((node - given).abs() < 1e-6, "{node} and {given}");
+    assert_eq!(campus.gpu_count(), 304);
+    assert_eq!(campus.run.seeds.len(), 10);
+}
+
+#[test]
+fn every_policy_is_in_campus() {
+    let campus = Scenario::campus();
+    for info in windtunnel::policies::known() {
+        let found = campus
+            .platforms
+            .iter()
+            .any(|platform| platform.name == info.name);
+        assert!(found, "{} is not compared", info.name);
+    }
+}
+
+#[test]
+fn the_schema_is_json_and_names_every_key_that_is_written() {
+    let done = Place::new().run("schema");
+    assert_eq!(done.code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(schema["title"], "Scenario");
+    let scenario = serde_json::to_value(Scenario::campus()).unwrap();
+    for key in keys(&scenario) {
+        assert!(done.out.contains(&format!("\"{key}\"")), "{key}");
+    }
+}
+
+fn keys(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::Object(map) => {
+            let below = map.values().flat_map(keys);
+            map.keys().cloned().chain(below).collect()
+        }
+        serde_json::Value::Array(list) => list.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn help_and_lists_print() {
+    let place = Place::new();
+    let done = place.run("policies");
+    assert_eq!(done.code, Some(0));
+    for info in windtunnel::policies::known() {
+        assert!(
+            done.out.contains(info.name) && info.params.iter().all(|p| done.out.contains(p.name))
+        );
+    }
+    assert_eq!(place.run("scenario campus").out, EMBEDDED[0].text);
+    assert_eq!(place.run("--help").code, Some(0));
+}

@@ -1,0 +1,12 @@
+//! The program and the library, from outside.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are outside of #[test] functions"
+)]
+
+mod bad_input;
+mod bad_scenario;
+mod files;
+mod golden;
+mod library;
+mod support;
