@@ -100,7 +100,7 @@ impl Grant {
 pub struct NodeFree {
     /// Thousandths left on each GPU; zero beyond `devices`.
     pub left: [u16; MAX_DEVICES],
-    /// Memory left [bytes].
+    /// Memory left \[bytes\].
     pub memory: u64,
     /// CPU left [thousandths of a core].
     pub cpu: u32,

@@ -60,7 +60,7 @@ pub struct TaskRequest {
     pub models: u64,
     /// CPU [thousandths of a core].
     pub cpu: MilliCores,
-    /// Memory [bytes].
+    /// Memory \[bytes\].
     pub memory: Bytes,
 }
 

@@ -135,11 +135,11 @@ pub(crate) struct Unit {
     pub(crate) advancing: bool,
     /// Since when the current rate holds.
     pub(crate) since: SimTime,
-    /// Running time since the last save or start [ns].
+    /// Running time since the last save or start \[ns\].
     pub(crate) since_save: u64,
     /// Useful capacity since the last save, per pool [milli-GPU·ppm·ns].
     pub(crate) unsaved: SmallVec<[(PoolId, u128); 1]>,
-    /// GPUs asked for by its running tasks while it advances, per pool [milli].
+    /// GPUs asked for by its running tasks while it advances, per pool \[milli\].
     pub(crate) weights: SmallVec<[(PoolId, u64); 1]>,
     /// Its next finish or reconsideration.
     pub(crate) event: Option<EventHandle>,
@@ -174,11 +174,11 @@ impl Unit {
 pub(crate) struct WaitBook {
     /// The lane it waits in, if any.
     pub(crate) lane: Option<u32>,
-    /// The lane's counters when it joined [ns].
+    /// The lane's counters when it joined \[ns\].
     pub(crate) snapshot: [u64; REASONS],
-    /// Waited so far [ns].
+    /// Waited so far \[ns\].
     pub(crate) waited: [u64; REASONS],
-    /// GPUs it demands in its lane [milli].
+    /// GPUs it demands in its lane \[milli\].
     pub(crate) demand: u64,
 }
 

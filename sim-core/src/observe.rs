@@ -94,7 +94,7 @@ pub enum EventKind {
     HoldMade {
         /// Which.
         hold: HoldId,
-        /// GPUs it set aside at once [milli].
+        /// GPUs it set aside at once \[milli\].
         milli: u32,
     },
     /// A reserved hold was committed.

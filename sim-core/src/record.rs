@@ -33,7 +33,7 @@ pub struct JobRecord {
     pub never_fits: bool,
     /// Number of tasks.
     pub tasks: u32,
-    /// GPUs asked for over all tasks [milli].
+    /// GPUs asked for over all tasks \[milli\].
     pub gpu_milli: u64,
     /// Its walltime limit.
     pub limit: Option<SimDuration>,
@@ -41,7 +41,7 @@ pub struct JobRecord {
     pub attempts: u32,
     /// Times a policy took a running unit of it out, suspensions apart.
     pub preemptions: u32,
-    /// Time queued over all attempts, by reason [ns].
+    /// Time queued over all attempts, by reason \[ns\].
     pub waited: [u64; REASONS],
     /// GPU time that was useful and stayed so [milli-GPU·ppm·ns].
     pub useful: u128,

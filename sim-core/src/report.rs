@@ -78,7 +78,7 @@ pub struct Summary {
     pub wait: Durations,
     /// Completion times of jobs that ended as in the truth.
     pub jct: Durations,
-    /// Sum of bounded slowdowns of the same jobs [ppm].
+    /// Sum of bounded slowdowns of the same jobs \[ppm\].
     pub bounded_slowdown_ppm: u128,
     /// Units that a policy's eviction took out of Running, suspensions apart.
     pub preemptions: u64,

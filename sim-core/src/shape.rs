@@ -48,7 +48,7 @@ pub(crate) struct Demand {
     pub(crate) key: DemandKey,
     /// Pools with nodes of a model it accepts.
     pub(crate) accepted: PoolSet,
-    /// GPUs of one unit as they would be granted in its first accepted pool [milli].
+    /// GPUs of one unit as they would be granted in its first accepted pool \[milli\].
     pub(crate) milli: u64,
     /// Whether every pool would grant it the same: whole GPUs, or a single pool.
     pub(crate) rigid: bool,

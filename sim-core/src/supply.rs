@@ -16,9 +16,9 @@ pub struct NodeModel {
     pub gpu_model: String,
     /// Number of GPUs, at most 16.
     pub gpus: u8,
-    /// CPU cores [thousandths].
+    /// CPU cores \[thousandths\].
     pub cpu: MilliCores,
-    /// Memory [bytes].
+    /// Memory \[bytes\].
     pub memory: Bytes,
 }
 

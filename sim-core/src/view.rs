@@ -344,7 +344,7 @@ impl<'a> JobView<'a> {
         self.job.spec.request.attrs
     }
 
-    /// GPUs asked for over all tasks [milli].
+    /// GPUs asked for over all tasks \[milli\].
     #[must_use]
     pub fn gpu_milli(&self) -> u64 {
         self.job.spec.request.gpu_milli()
@@ -662,7 +662,7 @@ pub struct HoldView {
     pub until: Option<SimTime>,
     /// Whether its start has come.
     pub active: bool,
-    /// GPUs it sets aside now, beyond what it lent to tasks [milli].
+    /// GPUs it sets aside now, beyond what it lent to tasks \[milli\].
     pub backed_milli: u32,
     /// What it wants on which node.
     pub parts: Vec<(NodeId, TaskRequest)>,

@@ -93,7 +93,7 @@ pub struct Pool {
     pub gpu_model: String,
     /// CPU cores of a node.
     pub cores: u32,
-    /// Memory of a node [GiB].
+    /// Memory of a node \[GiB\].
     pub memory_gib: u32,
     /// Price [$ per node and hour].
     #[serde(serialize_with = "text::dollars")]

@@ -6,7 +6,7 @@ use super::Placer;
 
 /// What counts as a whole node of CPU [thousandths of a core].
 const CPU_WHOLE: i64 = 128_000;
-/// What counts as a whole node of GPU [thousandths].
+/// What counts as a whole node of GPU \[thousandths\].
 const GPU_WHOLE: i64 = 8_000;
 
 /// Each task on the feasible node that it leaves with least CPU and GPU.

@@ -11,7 +11,7 @@ use windtunnel_core::{
 /// it is admitted once they have left.
 #[derive(Clone, Debug)]
 pub struct QuotaGate {
-    /// GPUs that admitted jobs may ask for [milli].
+    /// GPUs that admitted jobs may ask for \[milli\].
     quota: u64,
     grace: SimDuration,
     admitted: BTreeMap<JobRef, u64>,

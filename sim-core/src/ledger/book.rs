@@ -104,7 +104,7 @@ pub(crate) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) grant: Grant,
-    /// GPUs asked for [milli].
+    /// GPUs asked for \[milli\].
     pub(crate) requested: u32,
     pub(crate) mode: Mode,
     pub(crate) slices: Slices,

@@ -261,7 +261,7 @@ impl Cluster {
     }
 
     /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
-    /// date. `held` is what holds set aside on it, by reason [milli].
+    /// date. `held` is what holds set aside on it, by reason \[milli\].
     pub(crate) fn touched(&mut self, id: NodeId, mut held: SmallVec<[(Reason, u32); 1]>) {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];

@@ -227,7 +227,7 @@ impl World {
     }
 
     /// Sets aside what holds on a node still want, older holds first; returns what is held, by
-    /// reason [milli].
+    /// reason \[milli\].
     pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
         let sharing = self.sharing_of(node);
         let state = &mut self.cluster.nodes[node.index()];

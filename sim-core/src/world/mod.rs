@@ -262,7 +262,7 @@ impl World {
     }
 
     /// The unit shape of what a job's units still need, and how many GPUs that is over all of the
-    /// job's waiting tasks [milli]. `None` if it needs nothing.
+    /// job's waiting tasks \[milli\]. `None` if it needs nothing.
     pub(crate) fn unmet(&mut self, slot: u32) -> Option<(DemandId, u64)> {
         let job = self.jobs.slot(slot);
         if job.outcome.is_some() {
