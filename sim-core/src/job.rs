@@ -375,7 +375,7 @@ impl JobSpec {
 
     /// Checks what the engine relies on: at least one group, each with at least one task; fractions
     /// of 1 to 999 thousandths; duty at most one; a checkpoint interval above zero; an elastic range
-    /// with 1 ≤ min ≤ max and one group; work per task only under [`Advance::Each`] and complete.
+    /// with 1 ≤ min ≤ max and one group; one group under [`Advance::Each`]; work per task only under [`Advance::Each`] and complete.
     ///
     /// # Errors
     /// The first rule that is broken, in words.
@@ -415,6 +415,9 @@ impl JobSpec {
             && (min == 0 || max < min || groups.len() != 1 || max > MAX_TASKS)
         {
             return Err(JobError::ElasticRange { min, max });
+        }
+        if self.request.advance == Advance::Each && groups.len() != 1 {
+            return Err(JobError::EachGroups);
         }
         if let Work::PerTask(each) = &self.profile.work
             && (self.request.advance != Advance::Each || each.len() as u64 != total)
@@ -461,6 +464,9 @@ pub enum JobError {
         /// Most tasks.
         max: u32,
     },
+    /// Several groups under [`Advance::Each`].
+    #[error("tasks that advance each on their own must be of one group; submit a job per group")]
+    EachGroups,
     /// Work per task for a job that advances as one, or of the wrong length.
     #[error("work per task needs `each` and one value per task")]
     WorkPerTask,
