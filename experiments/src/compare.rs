@@ -21,9 +21,9 @@ pub struct PlatformFigures {
     pub gpu_allocation: Option<Estimate>,
     /// Busy ÷ allocated.
     pub gpu_utilization: Option<Estimate>,
-    /// Median wait \[s\].
+    /// Median wait in seconds.
     pub wait_p50: Option<Estimate>,
-    /// 95th percentile of the wait \[s\].
+    /// 95th percentile of the wait in seconds.
     pub wait_p95: Option<Estimate>,
     /// Jobs that ended as in the truth ÷ jobs submitted.
     pub jobs_done: Option<Estimate>,
@@ -154,7 +154,8 @@ pub struct BucketDifference {
     pub share: Estimate,
     /// For `idle.held`: the reason that grew most.
     pub reason: Option<Reason>,
-    /// Of the reason that goes with the bucket: jobs that waited for it, and how long on average \[s\].
+    /// Of the reason that goes with the bucket: jobs that waited for it, and how many
+    /// seconds on average.
     pub waits: Option<(f64, f64)>,
 }
 
@@ -260,7 +261,8 @@ fn held_reason(here: &[RunResult], there: &[RunResult]) -> Option<Reason> {
         .map(|(_, reason)| reason)
 }
 
-/// Jobs per seed that waited for a reason, and how long on average \[s\].
+/// Jobs per seed that waited for a reason, and how many
+/// seconds on average.
 #[expect(clippy::cast_precision_loss, reason = "for display")]
 fn waits(runs: &[RunResult], reason: Option<Reason>) -> Option<(f64, f64)> {
     let place = reason?.index();

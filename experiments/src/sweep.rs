@@ -65,7 +65,7 @@ impl Hooks for NoHooks {}
 pub struct WaitTotals {
     /// Jobs that waited for a reason at all, by [`Reason`](windtunnel_core::Reason).
     pub jobs: [u64; REASONS],
-    /// Time they waited for it \[ns\].
+    /// Time they waited for it, in nanoseconds.
     pub nanos: [u128; REASONS],
 }
 

@@ -14,7 +14,7 @@ use super::differences;
 use super::page::{self, WIDTH, print};
 use super::paint::Paint;
 use super::session::{self, Wishes};
-use super::words::{count, dollars, interval, length, percent, rounded, time};
+use super::words::{count, dollars, interval, length, percent, rounded, things, time};
 
 /// Widest name of a platform that the table shows whole.
 const NAME_MAX: usize = 20;
@@ -33,7 +33,12 @@ pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
     let comparison = session::run(scenario, wishes)?;
     let mut out = text(&comparison, Paint::of_stdout());
     files(&mut out, &options.out, !options.no_jobs);
-    next(&mut out, &options.scenario, &comparison);
+    next(
+        &mut out,
+        &options.scenario,
+        &comparison,
+        &ranked(&comparison),
+    );
     print(&out);
     Ok(check_digests(Path::new(&options.scenario), &comparison))
 }
@@ -130,7 +135,7 @@ pub(super) fn header(out: &mut String, comparison: &Comparison) {
     let load = load
         .and_then(|loads| Estimate::of(&loads))
         .map(|estimate| estimate.mean);
-    let mut first = format!("{} jobs", per_run(jobs));
+    let mut first = things(&per_run(jobs), "job");
     if let Horizon::After(end) = scenario.run.horizon {
         first += &format!(" in {}", length(end));
     }
@@ -141,15 +146,11 @@ pub(super) fn header(out: &mut String, comparison: &Comparison) {
     let parts = [
         first,
         format!(
-            "{} nodes, {} GPUs",
-            count(scenario.node_count()),
-            count(scenario.gpu_count())
+            "{}, {}",
+            things(&count(scenario.node_count()), "node"),
+            things(&count(scenario.gpu_count()), "GPU")
         ),
-        if seeds == 1 {
-            "1 seed".to_owned()
-        } else {
-            format!("{seeds} seeds")
-        },
+        things(&seeds.to_string(), "seed"),
     ];
     page::parts(out, &format!("{}  ", scenario.run.name), " | ", &parts);
     let indent = " ".repeat(scenario.run.name.chars().count() + 2);
@@ -246,10 +247,10 @@ pub(super) fn notes(out: &mut String, comparison: &Comparison) {
         .map(|run| run.report.summary.never_fit)
         .sum();
     if never > 0 {
-        let jobs = rounded(mean(never, runs));
+        let jobs = things(&rounded(mean(never, runs)), "job");
         let text = format!(
-            "{jobs} jobs per run are larger than the supply: kept, counted in jobs_never_fit, and no \
-             cause of idleness"
+            "{jobs} per run larger than the supply: kept, counted in jobs_never_fit, and no cause of \
+             idleness"
         );
         page::hanging(out, "  note: ", &text, 8);
     }
@@ -411,9 +412,9 @@ pub(super) fn files(out: &mut String, folder: &Path, jobs: bool) {
 }
 
 /// What one might ask next: commands that exist, ready to be typed.
-fn next(out: &mut String, scenario: &str, comparison: &Comparison) {
-    let platforms = &comparison.scenario.platforms;
-    let last = &platforms[platforms.len() - 1].name;
+fn next(out: &mut String, scenario: &str, comparison: &Comparison, figures: &[PlatformFigures]) {
+    let last = figures.last().map_or(0, |last| last.platform);
+    let last = &comparison.scenario.platforms[last].name;
     let seed = comparison.scenario.run.seeds[0];
     let run = format!("windtunnel run {scenario} --platform {last} --seed {seed}");
     let mut lines = vec![(run, "one run by itself")];

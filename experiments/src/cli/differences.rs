@@ -6,7 +6,7 @@ use windtunnel::stats::Estimate;
 
 use super::compare::name_width;
 use super::page;
-use super::words::{meaning, rounded, signed, time};
+use super::words::{meaning, rounded, signed, things, time};
 
 /// Most buckets that are named per platform.
 const BUCKETS_SHOWN: usize = 3;
@@ -82,8 +82,8 @@ fn bucket(entry: &BucketDifference) -> String {
     let (bucket, what) = (entry.bucket, meaning(entry.bucket, entry.reason));
     let mut text = format!("{} points {bucket}: {what}", signed(points, 1));
     if let Some((jobs, seconds)) = entry.waits.filter(|(jobs, _)| *jobs >= 0.5) {
-        let (jobs, each) = (rounded(jobs), time(seconds));
-        text += &format!(" ({jobs} jobs per run waited so, {each} each)");
+        let (jobs, each) = (things(&rounded(jobs), "job"), time(seconds));
+        text += &format!(" ({jobs} per run waited so, {each} each)");
     }
     text
 }

@@ -9,7 +9,7 @@ use super::args::Run;
 use super::compare::{bars, files, header, notes};
 use super::page::{self, print};
 use super::session::{self, Wishes};
-use super::words::{count, dollars, rounded, time};
+use super::words::{count, dollars, rounded, things, time};
 
 /// Reasons of waiting that are shown.
 const REASONS_SHOWN: usize = 3;
@@ -129,7 +129,8 @@ fn reasons(run: &RunResult) -> String {
         let (jobs, nanos) = (waits.jobs[reason.index()], waits.nanos[reason.index()]);
         #[expect(clippy::cast_precision_loss, reason = "for display")]
         let each = nanos as f64 / 1e9 / jobs as f64;
-        format!("{reason} ({} jobs, {} each)", count(jobs), time(each))
+        let jobs = things(&count(jobs), "job");
+        format!("{reason} ({jobs}, {} each)", time(each))
     };
     let shown: Vec<String> = reasons.iter().take(REASONS_SHOWN).map(describe).collect();
     if shown.is_empty() {

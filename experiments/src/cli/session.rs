@@ -11,6 +11,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use windtunnel::output::{self, Folder, JobFiles};
 use windtunnel::{Comparison, ExperimentError, Hooks, RecordSink, RunKey, Scenario, Sweep};
 
+use super::words::things;
+
 /// How long a command may take before it shows its progress.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -56,11 +58,7 @@ pub(super) fn run(scenario: Scenario, wishes: Wishes<'_>) -> Result<Comparison, 
         }
         folder.commit()?;
     }
-    let runs = if platforms * seeds == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{} runs", platforms * seeds)
-    };
+    let runs = things(&(platforms * seeds).to_string(), "run");
     eprintln!("{runs} in {:.1} s", began.elapsed().as_secs_f64());
     Ok(comparison)
 }

@@ -8,12 +8,21 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
     }
     out
+}
+
+/// A number of things, with the right form of the word: `1 job`, `2 jobs`.
+pub(super) fn things(number: &str, one: &str) -> String {
+    if number == "1" {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
 }
 
 /// A number that is not negative, as the nearest whole one.

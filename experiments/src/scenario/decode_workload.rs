@@ -10,7 +10,7 @@ use super::source::did_you_mean;
 use super::{Drawn, Rate, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
-pub(super) const DRAWN: Keys = Keys {
+const DRAWN: Keys = Keys {
     what: "a drawn [workload]",
     required: &["kind"],
     optional: &[
@@ -42,12 +42,12 @@ pub(super) const DRAWN: Keys = Keys {
         "cancelled",
     ],
 };
-pub(super) const STREAM: Keys = Keys {
+const STREAM: Keys = Keys {
     what: "a poisson [workload]",
     required: &["kind", "jobs", "load"],
     optional: &["gpus", "run_mean"],
 };
-pub(super) const TABLE: Keys = Keys {
+const TABLE: Keys = Keys {
     what: "a [workload] from a file",
     required: &["kind", "path"],
     optional: &["strict", "stream", "first"],
@@ -65,6 +65,15 @@ const KINDS: text::Words<Kind> = &[
     ("native", Kind::Native),
     ("helios", Kind::Helios),
 ];
+
+/// The keys that a kind of workload takes.
+pub(super) fn keys_of(kind: &str) -> Keys {
+    match KINDS.iter().find(|(name, _)| *name == kind) {
+        Some((_, Kind::Native | Kind::Helios)) => TABLE,
+        Some((_, Kind::Poisson)) => STREAM,
+        _ => DRAWN,
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Kind {

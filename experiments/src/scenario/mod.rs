@@ -93,9 +93,9 @@ pub struct Pool {
     pub gpu_model: String,
     /// CPU cores of a node.
     pub cores: u32,
-    /// Memory of a node \[GiB\].
+    /// Memory of a node in GiB.
     pub memory_gib: u32,
-    /// Price [$ per node and hour].
+    /// Price in $ per node and hour.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_node_hour: MicroDollars,
@@ -157,11 +157,11 @@ pub struct Faults {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Staff {
-    /// Per hour of the run [$].
+    /// $ per hour of the run.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_hour: MicroDollars,
-    /// Per hour of the run and GPU of the supply at its largest [$].
+    /// $ per hour of the run and GPU of the supply at its largest.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_gpu_hour: MicroDollars,
@@ -195,21 +195,21 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::limit")]
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
     pub limit: LimitMode,
-    /// Staff per hour [$]; not given: as in `[staff]`.
+    /// Staff in $ per hour; not given: as in `[staff]`.
     #[serde(
         serialize_with = "text::given",
         skip_serializing_if = "Option::is_none"
     )]
     #[schemars(with = "f64")]
     pub staff_usd_per_hour: Option<MicroDollars>,
-    /// Staff per GPU-hour [$]; not given: as in `[staff]`.
+    /// Staff in $ per GPU-hour; not given: as in `[staff]`.
     #[serde(
         serialize_with = "text::given",
         skip_serializing_if = "Option::is_none"
     )]
     #[schemars(with = "f64")]
     pub staff_usd_per_gpu_hour: Option<MicroDollars>,
-    /// Heads and control planes without GPUs [$ per hour].
+    /// Heads and control planes without GPUs, in $ per hour.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub control_plane_usd_per_hour: MicroDollars,

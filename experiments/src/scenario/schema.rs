@@ -5,36 +5,40 @@ use serde_json::Value;
 use super::fields::Keys;
 use super::{decode, decode_workload};
 
-/// Which keys each table needs: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 10] = [
+/// The keys of each table: what the reader needs is what the schema says.
+const TABLES: [(&str, Keys); 7] = [
     ("Run", decode::RUN),
     ("Pool", decode::POOL),
     ("Rented", decode::RENTED),
     ("Faults", decode::FAULTS),
     ("Staff", decode::STAFF),
     ("PlatformSpec", decode::PLATFORM),
-    ("Drawn", decode_workload::DRAWN),
-    ("Stream", decode_workload::STREAM),
-    ("Table", decode_workload::TABLE),
     ("Week", decode_workload::WEEK),
 ];
 
 pub(super) fn schema() -> Value {
     let mut schema = schemars::schema_for!(super::Scenario).to_value();
-    require(&mut schema, &decode::SCENARIO);
-    for (name, keys) in TABLES {
-        if let Some(table) = schema.pointer_mut(&format!("/$defs/{name}")) {
-            require(table, &keys);
-        }
-    }
+    visit(&mut schema, |table, keys| {
+        table["required"] = keys.required.into()
+    });
     schema
 }
 
-/// Replaces `required`: what is written always need not be given always.
-fn require(table: &mut Value, keys: &Keys) {
-    let has = |key: &&str| *key != "kind";
-    let required: Vec<&str> = keys.required.iter().copied().filter(has).collect();
-    table["required"] = required.into();
+/// Every table of the schema with its keys. A scenario that is written has all of them; one that is
+/// read need not.
+fn visit(schema: &mut Value, mut see: impl FnMut(&mut Value, &Keys)) {
+    see(schema, &decode::SCENARIO);
+    for (name, keys) in TABLES {
+        see(&mut schema["$defs"][name], &keys);
+    }
+    let kinds = schema["$defs"]["Workload"]["oneOf"].as_array_mut();
+    for workload in kinds.into_iter().flatten() {
+        let kind = workload["properties"]["kind"]["const"]
+            .as_str()
+            .unwrap_or("");
+        let keys = decode_workload::keys_of(kind);
+        see(workload, &keys);
+    }
 }
 
 #[cfg(test)]
@@ -44,18 +48,17 @@ mod tests {
     /// Both directions: no key is missing in the schema, and none is there that the reader refuses.
     #[test]
     fn the_schema_has_the_keys_that_the_reader_takes() {
-        let schema = schema();
-        let check = |table: &Value, keys: &Keys| {
+        let mut tables = 0;
+        visit(&mut schema(), |table, keys| {
             let properties = table["properties"].as_object().unwrap();
             let mut found: Vec<&str> = properties.keys().map(String::as_str).collect();
-            let mut expected: Vec<&str> = keys.all().filter(|key| *key != "kind").collect();
+            let mut expected: Vec<&str> = keys.all().collect();
             found.sort_unstable();
             expected.sort_unstable();
             assert_eq!(found, expected, "{}", keys.what);
-        };
-        check(&schema, &decode::SCENARIO);
-        for (name, keys) in TABLES {
-            check(&schema["$defs"][name], &keys);
-        }
+            assert_eq!(table["additionalProperties"], false, "{}", keys.what);
+            tables += 1;
+        });
+        assert_eq!(tables, 1 + TABLES.len() + 5);
     }
 }

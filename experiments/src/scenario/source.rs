@@ -47,19 +47,16 @@ impl Source<'_> {
 /// It prints as a compiler would:
 ///
 /// ```
-/// use windtunnel::Scenario;
-/// let text = "[scenario]\nname = \"mine\"\nsseds = 3\n";
-/// let error = Scenario::from_toml(text, "mine.toml").unwrap_err();
-/// assert_eq!(
-///     error.to_string().lines().take(5).collect::<Vec<_>>(),
-///     [
-///         "unknown key `sseds`",
-///         "  --> mine.toml:3:1",
-///         "  |",
-///         "3 | sseds = 3",
-///         "  | ^^^^^ did you mean `seeds`? [scenario] takes: name, seeds, horizon",
-///     ]
-/// );
+/// use windtunnel::{EMBEDDED, Scenario};
+/// let text = EMBEDDED[0].text.replace("seeds = 10", "sedes = 10");
+/// let error = Scenario::from_toml(&text, "mine.toml").unwrap_err();
+/// let expected = "\
+/// unknown key `sedes`
+///   --> mine.toml:9:1
+///   |
+/// 9 | sedes = 10         # jobs and faults both follow the seed
+///   | ^^^^^ did you mean `seeds`? [scenario] takes: name, seeds, horizon";
+/// assert_eq!(error.to_string(), expected);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {

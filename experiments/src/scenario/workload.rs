@@ -115,7 +115,7 @@ pub struct Drawn {
     pub limit_factor: Option<f64>,
     /// CPU cores per GPU.
     pub cores_per_gpu: u32,
-    /// Memory per GPU \[GiB\].
+    /// Memory per GPU in GiB.
     pub memory_gib_per_gpu: u32,
     /// Share of jobs that ask for more cores, 0 to 1.
     pub cpu_heavy: f64,

@@ -110,8 +110,7 @@ fn a_job_larger_than_the_cluster_is_kept_and_counted() {
     let done = place.run("compare s.toml --seeds 1");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(
-        done.out
-            .contains("1 jobs per run are larger than the supply"),
+        done.out.contains("1 job per run larger than the supply"),
         "{}",
         done.out
     );
