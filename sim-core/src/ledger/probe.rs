@@ -15,20 +15,27 @@ impl Waits {
         if !changed && !self.has_fresh() {
             return;
         }
-        let fresh = self.take_fresh();
         if self.is_idle() {
+            self.forget_fresh();
             return;
         }
         world.sync_space();
-        let probed = if changed {
-            self.active().to_vec()
+        // Statuses change no list of shapes, so places stay valid.
+        let count = if changed {
+            self.active().len()
         } else {
-            fresh
+            self.fresh().len()
         };
-        for demand in probed {
+        for place in 0..count {
+            let demand = if changed {
+                self.active()[place]
+            } else {
+                self.fresh()[place]
+            };
             let status = status_of(world, demand);
             self.set_status(world.now, demand, status);
         }
+        self.forget_fresh();
     }
 }
 
@@ -65,12 +72,12 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
     let entry = world.demands.get(demand);
     let accepted = entry.accepted;
     if let [(shape, count)] = entry.key.needs[..] {
-        let request = *world.shapes.request(shape);
+        let request = world.shapes.request(shape);
         let space = world.space.get_mut();
         let mut slots = if gpus_only {
-            space.gpu_slots(shape, &request, accepted)
+            space.gpu_slots(shape, request, accepted)
         } else {
-            space.slots(shape, &request, accepted)
+            space.slots(shape, request, accepted)
         };
         for &node in &world.cluster.diverged {
             let state = world.cluster.node(node);
@@ -78,13 +85,13 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
                 continue;
             }
             let pick = |(all, gpu): (u16, u16)| u64::from(if gpus_only { gpu } else { all });
-            slots -= pick(space.slots_of(node, &request)).min(slots);
+            slots -= pick(space.slots_of(node, request)).min(slots);
             if state.is_usable() {
                 // Switched off but paid: free in truth.
                 let sharing = space.sharing(node);
                 let mut free = state.free;
                 free.open = true;
-                slots += pick(slots_on(&free, &request, sharing));
+                slots += pick(slots_on(&free, request, sharing));
             }
         }
         return slots >= u64::from(count);

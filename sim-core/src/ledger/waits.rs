@@ -10,7 +10,6 @@ use smallvec::SmallVec;
 
 use super::book::{Charge, bits};
 use crate::decision::Keeps;
-use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, QueueId, SchedulerId};
 use crate::live::Job;
 use crate::reason::{REASONS, Reason};
@@ -97,7 +96,8 @@ struct SetSums {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits {
     lanes: Vec<Lane>,
-    index: LookupMap<(Option<DemandId>, Source), u32>,
+    /// Lanes without a unit shape.
+    bare: Vec<u32>,
     demands: Vec<DemandState>,
     /// Queues by scheduler.
     queues: Vec<Vec<QueueState>>,
@@ -122,8 +122,12 @@ impl Waits {
     }
 
     /// Shapes to probe for the first time since they became active.
-    pub(crate) fn take_fresh(&mut self) -> Vec<DemandId> {
-        std::mem::take(&mut self.fresh)
+    pub(crate) fn fresh(&self) -> &[DemandId] {
+        &self.fresh
+    }
+
+    pub(crate) fn forget_fresh(&mut self) {
+        self.fresh.clear();
     }
 
     pub(crate) fn has_fresh(&self) -> bool {
@@ -150,7 +154,7 @@ impl Waits {
         } else {
             source
         };
-        let (demand, milli) = match world.unmet(slot) {
+        let (demand, milli) = match world.unmet_as_listed(slot) {
             Some((demand, milli)) if !user && !never => (Some(demand), milli),
             _ => (None, 0),
         };
@@ -229,11 +233,21 @@ impl Waits {
 
     /// The lane of (shape, source), new or known.
     fn lane(&mut self, world: &World, demand: Option<DemandId>, source: Source) -> u32 {
-        if let Some(&lane) = self.index.get(&(demand, source)) {
-            return lane;
+        let known = match demand {
+            Some(demand) => self
+                .demands
+                .get(demand.index())
+                .map_or(&[][..], |known| &known.lanes),
+            None => &self.bare,
+        };
+        // A handful at most: one per source of a reason.
+        if let Some(lane) = known
+            .iter()
+            .find(|lane| self.lanes[**lane as usize].source == source)
+        {
+            return *lane;
         }
         let lane = u32::try_from(self.lanes.len()).expect("fewer than 2^32 lanes");
-        self.index.insert((demand, source), lane);
         self.lanes.push(Lane {
             demand,
             source,
@@ -257,6 +271,8 @@ impl Waits {
                 self.demands[demand.index()].set = self.set(entry.accepted);
             }
             self.demands[demand.index()].lanes.push(lane);
+        } else {
+            self.bare.push(lane);
         }
         if let Source::Queue(scheduler, queue) = source {
             self.queue(scheduler, queue).lanes.push(lane);

@@ -308,6 +308,17 @@ impl World {
         Some((id, self.demands.get(id).milli * units))
     }
 
+    /// The same, cheaply, for a job whose place in the lists is up to date.
+    pub(crate) fn unmet_as_listed(&mut self, slot: u32) -> Option<(DemandId, u64)> {
+        let job = self.jobs.slot(slot);
+        if !job.listed || job.spec.request.advance == Advance::Each {
+            return self.unmet(slot);
+        }
+        let known = Some((job.demand, self.demands.get(job.demand).milli));
+        debug_assert_eq!(known, self.unmet(slot), "the lists are behind");
+        known
+    }
+
     /// The id of a unit shape, new or known.
     fn demand(&mut self, key: DemandKey) -> DemandId {
         if let Some(id) = self.demands.find(&key) {
