@@ -254,6 +254,11 @@ pub(super) fn notes(out: &mut String, comparison: &Comparison) {
         );
         page::hanging(out, "  note: ", &text, 8);
     }
+    if seeds_change_nothing(comparison) {
+        let text = "every seed gave the same run: neither jobs nor faults follow it here, so the \
+                    intervals say nothing";
+        page::hanging(out, "  note: ", text, 8);
+    }
     let Some(trace) = &comparison.trace else {
         return;
     };
@@ -282,6 +287,17 @@ pub(super) fn notes(out: &mut String, comparison: &Comparison) {
             );
         }
     }
+}
+
+/// Whether there are several seeds, and every platform had the same run with each.
+fn seeds_change_nothing(comparison: &Comparison) -> bool {
+    let platforms = 0..comparison.scenario.platforms.len();
+    let mut runs = platforms.map(|place| comparison.of_platform(place));
+    comparison.scenario.run.seeds.len() > 1
+        && runs.all(|runs| {
+            runs.iter()
+                .all(|run| run.report.digest == runs[0].report.digest)
+        })
 }
 
 /// Buckets that share a glyph, in the order of the bar.
