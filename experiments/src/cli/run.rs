@@ -6,7 +6,8 @@ use windtunnel::{Comparison, ExperimentError, RunResult, Scenario};
 
 use super::Verdict;
 use super::args::Run;
-use super::compare::{bars, files, header, notes};
+use super::bars::bars;
+use super::compare::{files, header, notes};
 use super::page::{self, print};
 use super::session::{self, Wishes};
 use super::words::{count, dollars, rounded, things, time};
