@@ -18,9 +18,16 @@ fn main() -> Result<(), ExperimentError> {
             .ledger
             .as_ref()
             .map_or(0.0, |ledger| ledger.gpu_hours(Bucket::IdleHeld));
-        let waited = run.report.summary.wait.mean().unwrap_or_default();
+        let waited = run
+            .report
+            .summary
+            .wait
+            .mean()
+            .unwrap_or_default()
+            .as_secs_f64()
+            / 3_600.0;
         println!(
-            "{:10} waited {waited} on average, held {held:.0} GPU-hours",
+            "{:10} waited {waited:4.1} h on average, {held:5.0} GPU-hours held idle",
             run.report.platform
         );
     }

@@ -167,7 +167,7 @@ pub struct Difference {
     /// What a useful GPU-hour takes, minus the other's.
     pub per_useful_hour: Option<Estimate>,
     /// Buckets other than useful that take more here, largest first; only those whose interval
-    /// leaves zero out.
+    /// leaves zero out. With one seed there is no interval: then all of them, and none is proven.
     pub more: Vec<BucketDifference>,
     /// The same that take less.
     pub less: Vec<BucketDifference>,
@@ -194,7 +194,8 @@ impl Difference {
             let Some(difference) = paired(&|run| share(run, bucket)) else {
                 continue;
             };
-            let matters = difference.excludes_zero() && difference.mean.abs() >= SHARE_MIN;
+            let is_told = difference.excludes_zero() || difference.half_width.is_none();
+            let matters = is_told && difference.mean.abs() >= SHARE_MIN;
             if bucket == Bucket::AllocatedUseful || !matters {
                 continue;
             }

@@ -33,8 +33,7 @@ pub(super) fn section(out: &mut String, comparison: &Comparison, figures: &[Plat
         platforms[best.platform].name
     );
     if comparison.scenario.run.seeds.len() < 2 {
-        *out += "  one seed can't tell a difference from chance; run more of them\n";
-        return;
+        *out += "  one seed: no interval tells these from chance\n";
     }
     let width = name_width(comparison);
     for other in others {
@@ -58,7 +57,7 @@ fn platform(
         Price::GpuHours => "GPU-hours",
     };
     let text = match difference.per_useful_hour {
-        Some(cost) if cost.excludes_zero() => {
+        Some(cost) if cost.excludes_zero() || cost.half_width.is_none() => {
             format!("{} {unit} per useful GPU-hour", signed(cost, 2))
         }
         Some(cost) => format!(

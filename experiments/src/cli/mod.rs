@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a check fell short, 2 bad input or use, 130 interrupted.
 
 mod args;
+mod bars;
 mod compare;
 mod differences;
 mod page;

@@ -6,7 +6,8 @@ use windtunnel::{Comparison, ExperimentError, RunResult, Scenario};
 
 use super::Verdict;
 use super::args::Run;
-use super::compare::{bars, files, header, notes};
+use super::bars::bars;
+use super::compare::{files, header, notes};
 use super::page::{self, print};
 use super::session::{self, Wishes};
 use super::words::{count, dollars, rounded, things, time};
@@ -75,10 +76,16 @@ fn text(comparison: &Comparison) -> String {
     );
     out += &format!("  GPUs       allocated {allocated}, utilized {utilized}\n");
     if let Some(ledger) = &report.ledger {
+        let total = ledger.total_cost();
         let per_hour = report.cost_per_useful_gpu_hour();
-        let per_hour = per_hour.map_or("-".to_owned(), |cost| format!("$ {cost:.2}"));
-        let total = dollars(ledger.total_cost());
-        out += &format!("  cost       {per_hour} per useful GPU-hour, {total} in all\n");
+        out += &match per_hour.filter(|_| total.0 > 0) {
+            Some(cost) => {
+                let total = dollars(total);
+                format!("  cost       $ {cost:.2} per useful GPU-hour, {total} in all\n")
+            }
+            None if total.0 > 0 => format!("  cost       {} for nothing useful\n", dollars(total)),
+            None => format!("  goodput    {}\n", share(report.goodput())),
+        };
     }
     notes(&mut out, comparison);
     out.push('\n');
@@ -89,7 +96,12 @@ fn text(comparison: &Comparison) -> String {
             .rev()
             .filter(|bucket| ledger.amount(*bucket) > 0)
         {
-            let hours = rounded(ledger.gpu_hours(bucket));
+            let hours = ledger.gpu_hours(bucket);
+            let hours = if hours < 9.95 {
+                format!("{hours:.1}")
+            } else {
+                rounded(hours)
+            };
             let cost = dollars(ledger.cost(bucket));
             out += &format!("  {bucket:24} {hours:>14} GPU-hours {cost:>18}\n");
         }

@@ -55,7 +55,7 @@ error: unknown key `polcy`
 fn unknown_and_missing_keys() {
     let run = "[scenario] takes: name, seeds, horizon";
     check(
-        &with("seeds = 3", "sedes = 3"),
+        &with("seeds = 10", "sedes = 3"),
         "unknown key `sedes`",
         "sedes",
         run,
@@ -136,9 +136,9 @@ fn bad_values() {
         "\"-1 min\"",
         "is not a duration",
     );
-    bad("seeds = 3", "seeds = -3", "seeds", "-3", "from 1 to");
+    bad("seeds = 10", "seeds = -3", "seeds", "-3", "from 1 to");
     bad(
-        "seeds = 3",
+        "seeds = 10",
         "seeds = [1, 2, 1]",
         "seeds",
         "1",
@@ -215,7 +215,7 @@ fn bad_values() {
         "another one",
     );
     check(
-        &with("seeds = 3", "seeds = = 3"),
+        &with("seeds = 10", "seeds = = 3"),
         "this is not TOML",
         "=",
         "",

@@ -179,3 +179,46 @@ fn the_ledger_adds_up() {
         assert_eq!(usd, 2 * 24 * 4 * 1_000_000);
     }
 }
+
+/// Ctrl-C in the middle of a long run: exit code 130, and not a trace of it.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let scenario = "\
+[scenario]
+name = \"long\"
+[workload]
+kind = \"poisson\"
+jobs = 100_000_000
+load = 0.7
+[[pools]]
+name = \"lab\"
+nodes = 125
+gpus_per_node = 8
+[[platforms]]
+name = \"fifo\"
+policy = \"fifo\"
+";
+    let place = Place::new().file("long.toml", scenario);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_windtunnel"))
+        .args(["run", "long.toml", "--out", "out"])
+        .current_dir(place.path(""))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let part = place.path(&format!(".out.{}.tmp/jobs.0.part", child.id()));
+    let began = Instant::now();
+    while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let told = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(place.entries(), ["long.toml"]);
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Two nodes of four GPUs, a day, forty jobs, two platforms, three seeds.
+/// Two nodes of four GPUs, a day, forty jobs, two platforms, ten seeds.
 pub(crate) const TINY: &str = include_str!("../data/tiny.toml");
 
 /// What a command did.
