@@ -34,7 +34,7 @@ impl Policy for SmallFirst {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut names = Names::default();
-    let jobs = Synthetic::campus().generate(Seed(7), &mut names)?; // 30 days, load 0.9
+    let jobs = Synthetic::campus().generate(Seed(1), &mut names)?; // 30 days, load 0.9
     let node = NodeModel::gpus_only("h100", 8)
         .with_cores(128)
         .with_memory(Bytes::gib(1_024));
