@@ -161,7 +161,7 @@ pub enum Advance {
 }
 
 /// What a policy may know of a job without declaring more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct JobRequest {
     /// The task groups, at least one, each with at least one task.
     pub groups: Groups,
@@ -181,6 +181,16 @@ pub struct JobRequest {
     pub queue: QueueId,
     /// The job's attributes.
     pub attrs: AttrId,
+}
+
+impl Clone for JobRequest {
+    /// As derived, but groups are copied at once: traces in memory clone every job.
+    fn clone(&self) -> Self {
+        Self {
+            groups: Groups::from_slice(&self.groups),
+            ..*self
+        }
+    }
 }
 
 impl JobRequest {

@@ -325,7 +325,7 @@ pub(crate) struct JobTable {
 
 impl JobTable {
     /// Puts a job into a free slot, keeping the slot's allocations.
-    pub(crate) fn insert(&mut self, id: JobId, spec: JobSpec) -> JobRef {
+    pub(crate) fn insert(&mut self, id: JobId, spec: &mut JobSpec) -> JobRef {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -411,10 +411,10 @@ fn blank(spec: JobSpec) -> Job {
     }
 }
 
-fn reset(job: &mut Job, id: JobId, spec: JobSpec) {
+fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
     job.id = id;
     job.live = true;
-    job.spec = spec;
+    std::mem::swap(&mut job.spec, spec);
     job.shapes.clear();
     job.pools = PoolSet::EMPTY;
     job.tasks.clear();

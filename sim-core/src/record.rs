@@ -83,8 +83,17 @@ impl JobRecord {
     /// max(1, JCT ÷ max(run time, τ)) with τ = 10 s, in parts per million, rounded down.
     #[must_use]
     pub fn bounded_slowdown_ppm(&self) -> u128 {
-        let floor = SimDuration::from_secs(10).as_nanos();
-        let run = u128::from(self.run_time().as_nanos().max(floor));
-        (u128::from(self.jct().as_nanos()) * 1_000_000 / run).max(1_000_000)
+        bounded_slowdown_ppm(self.jct(), self.run_time())
     }
+}
+
+/// The formula of [`JobRecord::bounded_slowdown_ppm`].
+pub(crate) fn bounded_slowdown_ppm(jct: SimDuration, run: SimDuration) -> u128 {
+    const FLOOR: u64 = SimDuration::from_secs(10).as_nanos();
+    let run = run.as_nanos().max(FLOOR);
+    let parts = match jct.as_nanos().checked_mul(1_000_000) {
+        Some(product) => u128::from(product / run),
+        None => u128::from(jct.as_nanos()) * 1_000_000 / u128::from(run),
+    };
+    parts.max(1_000_000)
 }

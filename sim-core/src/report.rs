@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::hash::Digest;
 use crate::ledger::{Bucket, LedgerReport};
 use crate::policy::Knowledge;
-use crate::record::JobRecord;
+use crate::record::bounded_slowdown_ppm;
 use crate::rng::Seed;
 use crate::task::Outcome;
 use crate::time::{SimDuration, SimTime};
@@ -120,27 +120,41 @@ impl Summary {
         Some(mean as f64 / 1e6)
     }
 
-    pub(crate) fn add(&mut self, record: &JobRecord) {
-        match record.outcome {
+    pub(crate) fn add(&mut self, job: &Figures) {
+        match job.outcome {
             Some(outcome) => {
                 self.ended[outcome as usize] += 1;
-                self.last_end = self.last_end.max(Some(record.end));
-                if outcome.as_in_truth() && record.start.is_some() {
-                    self.jct.record(record.jct());
-                    self.bounded_slowdown_ppm += record.bounded_slowdown_ppm();
+                self.last_end = self.last_end.max(Some(job.end));
+                if outcome.as_in_truth() && job.start.is_some() {
+                    let jct = job.end.since(job.submit);
+                    self.jct.record(jct);
+                    let run = jct.saturating_sub(job.queued);
+                    self.bounded_slowdown_ppm += bounded_slowdown_ppm(jct, run);
                 }
             }
             None => self.unfinished += 1,
         }
-        if record.never_fits {
+        if job.never_fits {
             self.never_fit += 1;
             return;
         }
-        self.wait.record(record.wait());
-        if record.start.is_none() && record.outcome.is_none() {
+        self.wait
+            .record(job.start.unwrap_or(job.end).since(job.submit));
+        if job.start.is_none() && job.outcome.is_none() {
             self.censored += 1;
         }
     }
+}
+
+/// What a summary takes of a job; the full [`JobRecord`](crate::JobRecord) is made only if asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) never_fits: bool,
+    pub(crate) submit: SimTime,
+    pub(crate) start: Option<SimTime>,
+    pub(crate) end: SimTime,
+    pub(crate) queued: SimDuration,
 }
 
 /// The result of a run: plain data, enough to repeat it.

@@ -6,15 +6,43 @@ use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
 use crate::job::TaskRequest;
 
+/// Entries remembered as used lately.
+const RECENT: usize = 64;
+
 /// Task requests, by first mention.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ShapeTable {
     requests: Vec<TaskRequest>,
     index: LookupMap<TaskRequest, ShapeId>,
+    /// Shapes used lately, by a few bits of the request: most jobs ask for one of few shapes.
+    recent: [ShapeId; RECENT],
+}
+
+impl Default for ShapeTable {
+    fn default() -> Self {
+        let (requests, index) = (Vec::new(), LookupMap::default());
+        Self {
+            requests,
+            index,
+            recent: [ShapeId(0); RECENT],
+        }
+    }
 }
 
 impl ShapeTable {
     pub(crate) fn intern(&mut self, request: TaskRequest) -> ShapeId {
+        let bits = request.gpus.milli() / 125 + request.cpu.0 / 1_000;
+        let place = bits as usize % RECENT;
+        let recent = self.recent[place];
+        if self.requests.get(recent.index()) == Some(&request) {
+            return recent;
+        }
+        let id = self.look_up(request);
+        self.recent[place] = id;
+        id
+    }
+
+    fn look_up(&mut self, request: TaskRequest) -> ShapeId {
         if let Some(&id) = self.index.get(&request) {
             return id;
         }
@@ -63,15 +91,43 @@ pub(crate) struct Demand {
 }
 
 /// Unit shapes, by first mention.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct DemandTable {
     pub(crate) list: Vec<Demand>,
     index: LookupMap<DemandKey, DemandId>,
+    /// Unit shapes used lately, by a few bits of what they need.
+    recent: [DemandId; RECENT],
+}
+
+impl Default for DemandTable {
+    fn default() -> Self {
+        let (list, index) = (Vec::new(), LookupMap::default());
+        Self {
+            list,
+            index,
+            recent: [DemandId(0); RECENT],
+        }
+    }
 }
 
 impl DemandTable {
-    pub(crate) fn find(&self, key: &DemandKey) -> Option<DemandId> {
-        self.index.get(key).copied()
+    pub(crate) fn find(&mut self, key: &DemandKey) -> Option<DemandId> {
+        let first = key
+            .needs
+            .first()
+            .map_or(0, |(shape, count)| shape.0.wrapping_mul(7) ^ count);
+        let place = first as usize % RECENT;
+        let recent = self.recent[place];
+        if self
+            .list
+            .get(recent.index())
+            .is_some_and(|known| known.key == *key)
+        {
+            return Some(recent);
+        }
+        let id = self.index.get(key).copied()?;
+        self.recent[place] = id;
+        Some(id)
     }
 
     pub(crate) fn insert(&mut self, demand: Demand) -> DemandId {

@@ -194,13 +194,13 @@ impl Simulation {
     }
 
     fn submit_next(&mut self) -> Result<(), RunError> {
-        let Some(spec) = self.next_arrival.take() else {
+        let Some(spec) = &mut self.next_arrival else {
             return Ok(());
         };
         let scheduler = self.platform.route(&spec.request);
         self.summary.submitted += 1;
         self.summary.first_submit = self.summary.first_submit.or(Some(spec.submit));
-        if is_finite(&spec) {
+        if is_finite(spec) {
             self.finite_jobs += 1;
         }
         let job = self.world.admit_job(spec, scheduler);
@@ -209,6 +209,7 @@ impl Simulation {
         }
         self.note(EventKind::Submitted { job });
         self.tell_controller(job, JobNews::Submitted);
+        self.next_arrival = None;
         self.read_arrival()
     }
 

@@ -7,7 +7,8 @@ use crate::error::RunError;
 use crate::ids::SchedulerId;
 use crate::observe::Observer;
 use crate::record::JobRecord;
-use crate::time::SimTime;
+use crate::report::Figures;
+use crate::time::{SimDuration, SimTime};
 use crate::units::{MILLI_PER_GPU, MicroDollars, NANOS_PER_HOUR};
 use crate::view::View;
 use crate::world::World;
@@ -139,19 +140,30 @@ impl Simulation {
                 continue;
             }
             self.world.jobs.slot_mut(slot).recorded = true;
-            let record = self.record(slot);
-            self.summary.add(&record);
-            if self.scratch.recording_jobs {
-                self.scratch.records.push(record);
-            }
+            self.record(slot);
         }
     }
 
-    /// What is recorded of a job as it stands; its nodes and cost only if somebody wants to know.
-    fn record(&self, slot: u32) -> JobRecord {
+    /// Adds a job as it stands to the summary, and makes its record if somebody wants it.
+    fn record(&mut self, slot: u32) {
+        let job = self.world.jobs.slot(slot);
+        self.summary.add(&Figures {
+            outcome: job.outcome,
+            never_fits: job.never_fits,
+            submit: job.spec.submit,
+            start: job.start,
+            end: self.world.now,
+            queued: SimDuration::from_nanos(job.wait.waited.iter().sum()),
+        });
+        if self.scratch.recording_jobs {
+            let record = self.full_record(slot);
+            self.scratch.records.push(record);
+        }
+    }
+
+    fn full_record(&self, slot: u32) -> JobRecord {
         let job = self.world.jobs.slot(slot);
         let request = &job.spec.request;
-        let wanted = self.scratch.recording_jobs;
         let attempts = job
             .tasks
             .iter()
@@ -178,16 +190,8 @@ impl Simulation {
             useful: job.useful - job.lost,
             lost: job.lost,
             held: job.held.iter().map(|(_, amount)| amount).sum(),
-            cost: if wanted {
-                self.cost_of(slot)
-            } else {
-                MicroDollars(0)
-            },
-            nodes: if wanted {
-                job.nodes_used.to_vec()
-            } else {
-                Vec::new()
-            },
+            cost: self.cost_of(slot),
+            nodes: job.nodes_used.to_vec(),
         }
     }
 
@@ -251,11 +255,7 @@ impl Simulation {
             self.world.note_all_held(slot);
             self.waits
                 .close(self.world.now, self.world.jobs.slot_mut(slot));
-            let record = self.record(slot);
-            self.summary.add(&record);
-            if self.scratch.recording_jobs {
-                self.scratch.records.push(record);
-            }
+            self.record(slot);
         }
         self.deliver(observer);
     }

@@ -173,7 +173,8 @@ impl World {
     /// If the specification does not pass its [`check`](JobSpec::check).
     pub fn submit(&mut self, spec: JobSpec) -> Result<JobRef, JobError> {
         spec.check()?;
-        let job = self.admit_job(spec, SchedulerId(0));
+        let mut spec = spec;
+        let job = self.admit_job(&mut spec, SchedulerId(0));
         let tasks = self.jobs.slot(job.slot).tasks.len();
         for task in 0..tasks {
             self.set_state(job.slot, task, TaskState::Pending);
@@ -217,8 +218,8 @@ impl World {
         self.relist(task.job.slot);
     }
 
-    /// Puts a job that passed its check into the table.
-    pub(crate) fn admit_job(&mut self, spec: JobSpec, scheduler: SchedulerId) -> JobRef {
+    /// Puts a job that passed its check into the table, in exchange for an old specification.
+    pub(crate) fn admit_job(&mut self, spec: &mut JobSpec, scheduler: SchedulerId) -> JobRef {
         let id = JobId(self.next_job);
         self.next_job = self.next_job.checked_add(1).expect("fewer than 2^32 jobs");
         let reference = self.jobs.insert(id, spec);
