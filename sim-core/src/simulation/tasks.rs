@@ -39,7 +39,13 @@ impl Simulation {
         let from = job.tasks[task].state;
         let unit = job.unit_of(task);
         self.world.set_state(slot, task, to);
-        self.mark_unit(slot, unit);
+        // A task that neither had a place nor gets one changes nothing for its unit.
+        if [from, to]
+            .into_iter()
+            .any(|state| state.holds() || state == TaskState::Suspended)
+        {
+            self.mark_unit(slot, unit);
+        }
         self.mark_wait(slot);
         let job = self.world.jobs.slot(slot);
         let reference = job.task_ref(slot, task);
