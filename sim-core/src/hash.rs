@@ -40,6 +40,17 @@ impl WordHash {
         self.0 = x ^ (x >> 32);
     }
 
+    /// Folds a pair of words in as one: the first times an odd constant, plus the second. Half the
+    /// latency of two words; pairs collide only if their difference is a multiple of the constant.
+    #[inline]
+    pub const fn pair(&mut self, first: u64, second: u64) {
+        self.word(
+            first
+                .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+                .wrapping_add(second),
+        );
+    }
+
     /// Folds a text in: its bytes in little-endian words, then its length.
     pub fn text(&mut self, text: &str) {
         for chunk in text.as_bytes().chunks(8) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::ids::{AttrId, ControllerId, QueueId, TenantId};
+use crate::job_name::JobName;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, MILLI_PER_GPU, MilliCores, Ppm};
 
@@ -276,7 +277,7 @@ pub struct JobSpec {
     /// When it is submitted; a stream of jobs is sorted by it.
     pub submit: SimTime,
     /// Its name in the trace, for output only.
-    pub name: Option<Arc<str>>,
+    pub name: Option<JobName>,
     /// What it asks for.
     pub request: JobRequest,
     /// What is true of it.

@@ -112,6 +112,7 @@ mod error;
 mod fault;
 mod ids;
 mod job;
+mod job_name;
 mod ledger;
 mod live;
 mod names;
@@ -157,6 +158,7 @@ pub use job::{
     Advance, Checkpoint, Ending, GpuRequest, Groups, JobError, JobProfile, JobRequest, JobSpec,
     Level, MAX_TASKS, TaskGroup, TaskRequest, Work,
 };
+pub use job_name::JobName;
 pub use ledger::{BUCKETS, Bucket, LedgerReport, LedgerRow};
 pub use names::{Attr, Names};
 pub use news::{JobChange, JobNews, News, TaskChange};

@@ -1,8 +1,7 @@
 //! What is recorded of a job once it is over.
 
-use std::sync::Arc;
-
 use crate::ids::{ControllerId, JobId, NodeId, QueueId, TenantId};
+use crate::job_name::JobName;
 use crate::reason::REASONS;
 use crate::task::Outcome;
 use crate::time::{SimDuration, SimTime};
@@ -14,7 +13,7 @@ pub struct JobRecord {
     /// Its ordinal.
     pub job: JobId,
     /// Its name in the trace.
-    pub name: Option<Arc<str>>,
+    pub name: Option<JobName>,
     /// Its controller.
     pub kind: ControllerId,
     /// Who pays.

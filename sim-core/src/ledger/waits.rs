@@ -54,6 +54,8 @@ struct Lane {
     why: Reason,
     since: SimTime,
     total: [u64; REASONS],
+    /// Bit `i`: `total[i]` was ever raised.
+    counted: u32,
     /// Where its demand is summed now: set and column.
     column: Option<(u32, Column)>,
 }
@@ -211,7 +213,7 @@ impl Waits {
         entry.flush(now);
         entry.jobs -= 1;
         entry.milli -= milli;
-        for reason in 0..REASONS {
+        for reason in bits(entry.counted) {
             job.wait.waited[reason] += entry.total[reason] - job.wait.snapshot[reason];
         }
         let demand = entry.demand;
@@ -256,6 +258,7 @@ impl Waits {
             why: Reason::Latency,
             since: world.now,
             total: [0; REASONS],
+            counted: 0,
             column: None,
         });
         if let Some(demand) = demand {
@@ -503,6 +506,7 @@ impl Lane {
     fn flush(&mut self, now: SimTime) {
         if self.since != now {
             self.total[self.why.index()] += now.since(self.since).as_nanos();
+            self.counted |= 1 << self.why.index();
             self.since = now;
         }
     }

@@ -148,8 +148,7 @@ impl Simulation {
             self.digested = now;
             self.digest.word(now.as_nanos());
         }
-        self.digest.word(words[0]);
-        self.digest.word(words[1]);
+        self.digest.pair(words[0], words[1]);
         if self.scratch.recording {
             self.scratch.tape.push(Event { at: now, kind });
         }
