@@ -191,8 +191,8 @@ pub(crate) struct Job {
     pub(crate) shapes: SmallVec<[ShapeId; 1]>,
     /// Pools it may run on: its scheduler's, within what admission allows.
     pub(crate) pools: PoolSet,
-    pub(crate) tasks: Vec<Task>,
-    pub(crate) units: Vec<Unit>,
+    pub(crate) tasks: SmallVec<[Task; 1]>,
+    pub(crate) units: SmallVec<[Unit; 1]>,
     /// Number of tasks in each state.
     pub(crate) count: [u32; 9],
     pub(crate) done_tasks: u32,
@@ -377,8 +377,8 @@ fn blank(spec: JobSpec) -> Job {
         scheduler: SchedulerId(0),
         shapes: SmallVec::new(),
         pools: PoolSet::EMPTY,
-        tasks: Vec::new(),
-        units: Vec::new(),
+        tasks: SmallVec::new(),
+        units: SmallVec::new(),
         count: [0; 9],
         done_tasks: 0,
         withheld: None,
