@@ -80,6 +80,8 @@ pub(crate) struct Demand {
     pub(crate) milli: u64,
     /// Whether every pool would grant it the same: whole GPUs, or a single pool.
     pub(crate) rigid: bool,
+    /// If it is equal tasks of whole GPUs and nothing else: GPUs per task, and tasks.
+    pub(crate) plain: Option<(usize, u64)>,
     /// Whether it needs CPU or memory too.
     pub(crate) bound_by_more: bool,
     /// Whether one unit would fit on the supply when empty, at its largest.

@@ -21,22 +21,61 @@ impl Waits {
         }
         world.sync_space();
         // Statuses change no list of shapes, so places stay valid.
-        let count = if changed {
-            self.active().len()
+        if changed {
+            let mut known = (PoolSet::EMPTY, 0);
+            for place in 0..self.active().len() {
+                self.probe_one(world, place, &mut known);
+            }
         } else {
-            self.fresh().len()
-        };
-        for place in 0..count {
-            let demand = if changed {
-                self.active()[place]
-            } else {
-                self.fresh()[place]
-            };
-            let status = status_of(world, demand);
-            self.set_status(world.now, demand, status);
+            for place in 0..self.fresh().len() {
+                let demand = self.fresh()[place];
+                let status = status_of(world, demand);
+                self.set_status(world.now, demand, status);
+            }
         }
         self.forget_fresh();
     }
+
+    /// Probes one active shape; `known` is a set of pools and what is free there, from the last one.
+    fn probe_one(&mut self, world: &mut World, place: usize, known: &mut (PoolSet, u64)) {
+        let shape = self.active()[place];
+        if shape.status == Status::Never {
+            return;
+        }
+        if known.0 != shape.accepted {
+            *known = (shape.accepted, free_in(world, shape.accepted));
+        }
+        let free = known.1;
+        let status = match shape.plain {
+            _ if shape.rigid_milli > free => Status::Insufficient,
+            Some((gpus, tasks)) if world.cluster.diverged.is_empty() => {
+                if world.space.get_mut().whole_slots(gpus, shape.accepted) >= tasks {
+                    Status::Startable
+                } else if shape.milli <= free {
+                    Status::Fragmented
+                } else {
+                    Status::Insufficient
+                }
+            }
+            _ => status_of(world, shape.demand),
+        };
+        debug_assert_eq!(
+            status,
+            status_of(world, shape.demand),
+            "the short cut is wrong"
+        );
+        if status != shape.status {
+            self.set_status(world.now, shape.demand, status);
+        }
+    }
+}
+
+/// What is free in some pools, in truth \[milli\].
+fn free_in(world: &World, pools: PoolSet) -> u64 {
+    pools
+        .iter()
+        .map(|pool| world.cluster.pools[pool.index()].totals.free)
+        .sum()
 }
 
 /// What the truth says of a unit shape.
@@ -47,11 +86,7 @@ pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
     }
     let (accepted, milli, rigid) = (entry.accepted, entry.milli, entry.rigid);
     let bound_by_more = entry.bound_by_more;
-    let pools = &world.cluster.pools;
-    let free: u64 = accepted
-        .iter()
-        .map(|pool| pools[pool.index()].totals.free)
-        .sum();
+    let free = free_in(world, accepted);
     if rigid && milli > free {
         // What fits is free: no need to look where.
         return Status::Insufficient;

@@ -13,6 +13,7 @@ use crate::decision::Keeps;
 use crate::ids::{DemandId, PoolSet, QueueId, SchedulerId};
 use crate::live::Job;
 use crate::reason::{REASONS, Reason};
+use crate::shape::Demand;
 use crate::task::TaskState;
 use crate::time::SimTime;
 use crate::world::World;
@@ -68,6 +69,33 @@ enum Column {
     Insufficient,
 }
 
+/// What the probe needs of a unit shape while somebody waits for it, side by side with the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Active {
+    pub(crate) demand: DemandId,
+    pub(crate) status: Status,
+    pub(crate) accepted: PoolSet,
+    /// GPUs of one unit, if every pool grants the same; else 0.
+    pub(crate) rigid_milli: u64,
+    /// GPUs of one unit.
+    pub(crate) milli: u64,
+    /// GPUs per task and tasks, if it is whole GPUs and nothing else.
+    pub(crate) plain: Option<(usize, u64)>,
+}
+
+impl Active {
+    fn new(demand: DemandId, entry: &Demand, status: Status) -> Self {
+        Self {
+            demand,
+            status,
+            accepted: entry.accepted,
+            rigid_milli: if entry.rigid { entry.milli } else { 0 },
+            milli: entry.milli,
+            plain: entry.plain,
+        }
+    }
+}
+
 /// What is known of a unit shape while somebody waits for it.
 #[derive(Clone, Debug, Default)]
 struct DemandState {
@@ -104,7 +132,7 @@ pub(crate) struct Waits {
     /// Queues by scheduler.
     queues: Vec<Vec<QueueState>>,
     /// Unit shapes for which somebody waits.
-    active: Vec<DemandId>,
+    active: Vec<Active>,
     /// Active shapes whose status is not known yet.
     fresh: Vec<DemandId>,
     sets: Vec<SetSums>,
@@ -119,7 +147,7 @@ impl Waits {
         self.active.is_empty()
     }
 
-    pub(crate) fn active(&self) -> &[DemandId] {
+    pub(crate) fn active(&self) -> &[Active] {
         &self.active
     }
 
@@ -176,10 +204,12 @@ impl Waits {
             return;
         }
         self.leave(world.now, job);
-        self.join(world.now, job, lane, milli);
+        self.join(world, slot, lane, milli);
     }
 
-    fn join(&mut self, now: SimTime, job: &mut Job, lane: u32, milli: u64) {
+    fn join(&mut self, world: &mut World, slot: u32, lane: u32, milli: u64) {
+        let (now, demands) = (world.now, &world.demands);
+        let job = world.jobs.slot_mut(slot);
         let entry = &mut self.lanes[lane as usize];
         entry.flush(now);
         entry.jobs += 1;
@@ -192,7 +222,8 @@ impl Waits {
             state.jobs += 1;
             if state.active.is_none() {
                 state.active = Some(u32::try_from(self.active.len()).expect("few shapes"));
-                self.active.push(demand);
+                self.active
+                    .push(Active::new(demand, demands.get(demand), state.status));
                 self.fresh.push(demand);
             }
         }
@@ -228,7 +259,7 @@ impl Waits {
                 .expect("a shape somebody waits for is active");
             self.active.swap_remove(place as usize);
             if let Some(moved) = self.active.get(place as usize) {
-                self.demands[moved.index()].active = Some(place);
+                self.demands[moved.demand.index()].active = Some(place);
             }
         }
     }
@@ -375,6 +406,9 @@ impl Waits {
             return;
         }
         state.status = status;
+        if let Some(place) = state.active {
+            self.active[place as usize].status = status;
+        }
         for place in 0..self.demands[demand.index()].lanes.len() {
             self.reconsider(self.demands[demand.index()].lanes[place], now);
         }

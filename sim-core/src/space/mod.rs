@@ -236,6 +236,16 @@ impl Space {
         }
     }
 
+    /// Tasks of so many whole GPUs each that fit in `pools`, whose models they must accept.
+    #[inline]
+    pub(crate) fn whole_slots(&mut self, gpus: usize, pools: PoolSet) -> u64 {
+        let index = self.whole();
+        pools
+            .iter()
+            .map(|pool| index.slots(pool.index(), gpus))
+            .sum()
+    }
+
     /// Tasks of a shape that fit in `pools`, over all nodes.
     pub(crate) fn slots(&mut self, shape: ShapeId, request: &TaskRequest, pools: PoolSet) -> u64 {
         if let Some(count) = plain_whole(request) {
@@ -316,7 +326,7 @@ impl Space {
 }
 
 /// GPUs of a request for whole ones and nothing else.
-fn plain_whole(request: &TaskRequest) -> Option<usize> {
+pub(crate) fn plain_whole(request: &TaskRequest) -> Option<usize> {
     match request.gpus {
         GpuRequest::Whole(count) if request.cpu.0 == 0 && request.memory.0 == 0 => {
             Some(usize::from(count))

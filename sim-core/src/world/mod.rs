@@ -350,8 +350,14 @@ impl World {
         let rigid = accepted.len() == 1
             || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_)));
         let bound_by_more = requests().any(|r| r.cpu.0 > 0 || r.memory.0 > 0);
+        let plain = match key.needs[..] {
+            [(shape, count)] => crate::space::plain_whole(self.shapes.request(shape))
+                .map(|gpus| (gpus, u64::from(count))),
+            _ => None,
+        };
         let can_ever = self.fits_when_empty(&key);
         self.demands.insert(Demand {
+            plain,
             key,
             accepted,
             milli,
