@@ -165,30 +165,33 @@ impl Simulation {
     }
 
     fn read_arrival(&mut self) -> Result<(), RunError> {
-        let Some(next) = self.arrivals.next(&mut self.world.names) else {
-            return Ok(());
+        // Kept where it arrives: a specification is large, and millions pass through here.
+        let spec = match self.arrivals.next(&mut self.world.names) {
+            None => return Ok(()),
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(spec)) => self.next_arrival.insert(spec),
         };
-        let spec: JobSpec = next?;
         let job = crate::JobId(self.world.next_job);
-        spec.check().map_err(|cause| RunError::Job { job, cause })?;
+        let (kind, submit, before) = (spec.request.kind, spec.submit, self.last_submit);
         let have = self.platform.controllers.len();
-        if spec.request.kind.index() >= have {
+        if let Err(cause) = spec.check() {
+            return Err(RunError::Job { job, cause });
+        }
+        if kind.index() >= have {
             return Err(RunError::UnknownKind {
                 job,
-                kind: spec.request.kind.0,
+                kind: kind.0,
                 have,
             });
         }
-        if spec.submit < self.last_submit {
-            let (submit, before) = (spec.submit, self.last_submit);
+        if submit < before {
             return Err(RunError::Unsorted {
                 job,
                 submit,
                 before,
             });
         }
-        self.last_submit = spec.submit;
-        self.next_arrival = Some(spec);
+        self.last_submit = submit;
         Ok(())
     }
 
