@@ -1,6 +1,7 @@
 //! What the tests share.
 
 use std::io::Write;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -34,10 +35,7 @@ pub(crate) fn public(name: &str) -> Option<PathBuf> {
         "{missing}; see docs/TRACES.md for where to get it"
     );
     // Not through `eprintln`, which tests that pass keep to themselves.
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("skipped: {missing}\n").as_bytes(),
-    );
+    let _ = writeln!(std::io::stderr(), "skipped: {missing}");
     None
 }
 
