@@ -1,7 +1,6 @@
 //! What the tests share.
 
 use std::io::Write;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
