@@ -127,8 +127,8 @@ impl Policy for Fifo {
         self.tell_queues(view, news, out);
         let first = view.pending_jobs().next();
         let now = first.map(|job| (job.id(), job.shape(), view.capacity_version()));
-        if now.is_some() && now == self.blocked {
-            return; // jobs joined the line behind the head, and nothing else happened
+        if now == self.blocked && (now.is_some() || self.head.is_none()) {
+            return; // nobody waits, or jobs joined the line behind the head and nothing else happened
         }
         self.blocked = None;
         let mut plan = view.plan();

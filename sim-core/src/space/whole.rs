@@ -11,15 +11,13 @@ use crate::ids::NodeId;
 const LEVELS: usize = MAX_DEVICES + 1;
 
 /// `SLOTS[level][count]`: tasks of `count` GPUs that fit on a node with `level` free.
-const SLOTS: [[u8; LEVELS]; LEVELS] = {
+const SLOTS: [[u64; LEVELS]; LEVELS] = {
     let mut table = [[0; LEVELS]; LEVELS];
     let mut level = 0;
     while level < LEVELS {
         let mut count = 1;
         while count <= level {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
-            let slots = (level / count) as u8;
-            table[level][count] = slots;
+            table[level][count] = (level / count) as u64;
             count += 1;
         }
         level += 1;
@@ -38,8 +36,6 @@ pub(super) struct WholeIndex {
     level_of: Vec<u8>,
     /// Tasks that fit, per pool, by GPUs per task.
     slots: Vec<[u64; LEVELS]>,
-    /// Most GPUs any node has.
-    top: usize,
 }
 
 impl WholeIndex {
@@ -55,7 +51,6 @@ impl WholeIndex {
             levels: vec![BitSet::new(len); top + 1],
             level_of: vec![0; nodes.len()],
             slots: vec![[0; LEVELS]; pools.len()],
-            top,
         };
         for (pool, slots) in pools.iter().zip(&mut index.slots) {
             for node in pool.first..pool.end {
@@ -63,7 +58,7 @@ impl WholeIndex {
                 index.levels[usize::from(level)].insert(node);
                 index.level_of[node as usize] = level;
                 for (sum, fit) in slots.iter_mut().zip(SLOTS[usize::from(level)]) {
-                    *sum += u64::from(fit);
+                    *sum += fit;
                 }
             }
         }
@@ -78,10 +73,10 @@ impl WholeIndex {
         }
         self.levels[usize::from(old)].remove(node.0);
         self.levels[usize::from(new)].insert(node.0);
+        // Wrapping, so that one vector operation does it; the sums themselves never wrap.
         let (gone, come) = (&SLOTS[usize::from(old)], &SLOTS[usize::from(new)]);
-        for count in 1..=self.top {
-            let sum = &mut self.slots[pool][count];
-            *sum = *sum + u64::from(come[count]) - u64::from(gone[count]);
+        for ((sum, come), gone) in self.slots[pool].iter_mut().zip(come).zip(gone) {
+            *sum = sum.wrapping_add(*come).wrapping_sub(*gone);
         }
     }
 
