@@ -1,6 +1,6 @@
 //! Strict first-in, first-out.
 
-use windtunnel_core::{Decisions, DemandId, Fit, JobRef, News, Policy, QueueId, Reason, View};
+use windtunnel_core::{Decisions, Fit, JobRef, News, Policy, QueueId, Reason, View};
 
 /// What to do with a job that would not fit even on the empty supply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,8 +70,6 @@ pub struct Fifo {
     never: Never,
     /// The job that blocks the others, if one does.
     head: Option<JobRef>,
-    /// What the head needed, and at which version of the capacity it did not fit.
-    blocked: Option<(JobRef, DemandId, u64)>,
     /// Queues that were told why their rest waits.
     told: Vec<QueueId>,
 }
@@ -125,12 +123,6 @@ impl Policy for Fifo {
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
         self.tell_queues(view, news, out);
-        let first = view.pending_jobs().next();
-        let now = first.map(|job| (job.id(), job.shape(), view.capacity_version()));
-        if now == self.blocked && (now.is_some() || self.head.is_none()) {
-            return; // nobody waits, or jobs joined the line behind the head and nothing else happened
-        }
-        self.blocked = None;
         let mut plan = view.plan();
         let mut head = None;
         for job in view.pending_jobs() {
@@ -150,12 +142,7 @@ impl Policy for Fifo {
                     continue;
                 }
                 Fit::Never => head = Some((job.id(), Reason::NeverFits)),
-                Fit::NotNow => {
-                    head = Some((job.id(), Reason::DoesNotFit));
-                    if out.is_empty() {
-                        self.blocked = now;
-                    }
-                }
+                Fit::NotNow => head = Some((job.id(), Reason::DoesNotFit)),
             }
             break;
         }

@@ -65,26 +65,6 @@ impl<'a> View<'a> {
         self.scheduler
     }
 
-    /// A number that changes whenever what is free on any node does, or whether a node takes tasks.
-    ///
-    /// What did not fit at one version does not fit at the same version.
-    ///
-    /// ```
-    /// use windtunnel_core::{JobSpec, NodeId, NodeModel, SimDuration, SimTime, Supply, TaskRequest, World};
-    /// let mut world = World::new(&Supply::uniform(NodeModel::gpus_only("h100", 8), 1))?;
-    /// let spec = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(4), SimDuration::from_hours(1));
-    /// let job = world.submit(spec)?;
-    /// let before = world.view().capacity_version();
-    /// let task = world.view().job(job).and_then(|job| job.tasks().next()).map(|task| task.id());
-    /// world.start(task.ok_or("no task")?, NodeId(0)).map_err(|_| "does not fit")?;
-    /// assert_ne!(world.view().capacity_version(), before);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn capacity_version(&self) -> u64 {
-        self.world.cluster.version
-    }
-
     /// The pools that this scheduler places on.
     #[must_use]
     pub fn pools(&self) -> PoolSet {

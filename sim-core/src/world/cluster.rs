@@ -134,8 +134,6 @@ pub(crate) struct Cluster {
     pub(crate) diverged: Vec<NodeId>,
     /// Whether anything the probe depends on changed since it last ran.
     pub(crate) capacity_changed: bool,
-    /// Number of changes of any node's free state, ever.
-    pub(crate) version: u64,
 }
 
 impl Cluster {
@@ -198,7 +196,6 @@ impl Cluster {
             dirty: Vec::new(),
             diverged: Vec::new(),
             capacity_changed: true,
-            version: 0,
         };
         for place in 0..cluster.nodes.len() {
             let node = NodeId(u32::try_from(place).expect("at most 10^7 nodes"));
@@ -256,7 +253,6 @@ impl Cluster {
 
     fn mark_dirty(&mut self, id: NodeId) {
         self.capacity_changed = true;
-        self.version += 1;
         let node = &mut self.nodes[id.index()];
         if !node.dirty {
             node.dirty = true;
