@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::ids::{AttrId, ControllerId, QueueId, TenantId};
+use crate::ids::{AttrId, ControllerId, NodeId, QueueId, TenantId};
 use crate::job_name::JobName;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, MILLI_PER_GPU, MilliCores, Ppm};
@@ -261,6 +261,17 @@ pub struct JobProfile {
     pub checkpoint: Option<Checkpoint>,
     /// How it ends when its work is done.
     pub ending: Ending,
+    /// When and where it ran by the log it was read from, if the log says; the engine takes no notice.
+    pub recorded: Option<Arc<Recorded>>,
+}
+
+/// When and where a job ran by the log it was read from: what a replay repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// When all its tasks were bound.
+    pub start: SimTime,
+    /// The node of each task, in (group, index) order; empty if the log does not say.
+    pub nodes: Box<[NodeId]>,
 }
 
 /// One job as a trace yields it.
@@ -309,6 +320,7 @@ impl JobSpec {
                 duty: Ppm::ONE,
                 checkpoint: None,
                 ending: Ending::Completes,
+                recorded: None,
             },
         }
     }
@@ -381,6 +393,14 @@ impl JobSpec {
     #[must_use]
     pub fn duty(mut self, duty: Ppm) -> Self {
         self.profile.duty = duty;
+        self
+    }
+
+    /// The same with when, and on which nodes (none: unknown), it ran by its log.
+    #[must_use]
+    pub fn recorded(mut self, start: SimTime, nodes: &[NodeId]) -> Self {
+        let nodes = nodes.into();
+        self.profile.recorded = Some(Arc::new(Recorded { start, nodes }));
         self
     }
 

@@ -156,7 +156,7 @@ pub use ids::{
 };
 pub use job::{
     Advance, Checkpoint, Ending, GpuRequest, Groups, JobError, JobProfile, JobRequest, JobSpec,
-    Level, MAX_TASKS, TaskGroup, TaskRequest, Work,
+    Level, MAX_TASKS, Recorded, TaskGroup, TaskRequest, Work,
 };
 pub use job_name::JobName;
 pub use ledger::{BUCKETS, Bucket, LedgerReport, LedgerRow};
