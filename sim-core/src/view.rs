@@ -140,20 +140,21 @@ impl<'a> View<'a> {
 
     /// Nodes of this scheduler's pools, by id.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
-        let view = *self;
-        view.pools()
-            .iter()
-            .flat_map(move |pool| view.nodes_of(pool))
+        let (world, pools) = (self.world, self.pools());
+        let nodes = world.cluster.nodes.iter().zip(0..);
+        nodes
+            .filter(move |(node, _)| pools.contains(node.pool))
+            .map(move |(_, id)| NodeView {
+                world,
+                id: NodeId(id),
+            })
     }
 
     /// Nodes of a pool, by id.
     pub fn nodes_of(&self, pool: PoolId) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let world = self.world;
-        let pool = &world.cluster.pools[pool.index()];
-        (pool.first.0..pool.first.0 + pool.max_nodes).map(move |id| NodeView {
-            world,
-            id: NodeId(id),
-        })
+        let nodes = world.cluster.nodes_of(pool);
+        nodes.map(move |id| NodeView { world, id })
     }
 
     /// One node.
