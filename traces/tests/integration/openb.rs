@@ -285,7 +285,11 @@ fn the_default_trace_is_the_published_one() {
         .iter()
         .filter(|issue| issue.value == "12902960");
     assert_eq!(ends.count(), 34, "deleted at {end}");
-    assert_eq!(trace.counts.remarks, 897 + 34 + 1, "the last runs for no time");
+    assert_eq!(
+        trace.counts.remarks,
+        897 + 34 + 1,
+        "the last runs for no time"
+    );
 }
 
 #[test]
