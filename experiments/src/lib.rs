@@ -30,6 +30,7 @@ pub mod output;
 mod scenario;
 pub mod stats;
 mod sweep;
+pub mod validate;
 
 pub use windtunnel_core as core;
 pub use windtunnel_policies as policies;

@@ -6,8 +6,8 @@
 use crate::decision::{HoldFor, Keeps, Spot};
 use crate::device::{Grant, NodeFree, Sharing};
 use crate::ids::{
-    AttrId, ControllerId, DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, QueueId,
-    SchedulerId, ShapeId, TaskRef, TenantId,
+    AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
+    QueueId, SchedulerId, ShapeId, TaskRef, TenantId,
 };
 use crate::job::{Advance, JobProfile, TaskGroup, TaskRequest};
 use crate::live::{Job, NONE, Task};
@@ -578,6 +578,13 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub fn capacity(&self) -> &'a NodeFree {
         &self.world.cluster.pools[self.node().pool.index()].full
+    }
+
+    /// The model of its GPUs.
+    #[must_use]
+    pub fn gpu_model(&self) -> GpuModelId {
+        let model = self.world.cluster.pools[self.pool().index()].info.model;
+        GpuModelId(u8::try_from(model.trailing_zeros()).unwrap_or(u8::MAX))
     }
 
     /// How its GPUs may be shared.
