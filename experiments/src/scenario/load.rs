@@ -75,7 +75,8 @@ impl Scenario {
         } else {
             Self::read(&text, &name)?
         };
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         scenario.resolve_paths(&folder);
         scenario.complete()

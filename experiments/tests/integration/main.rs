@@ -6,7 +6,9 @@
 
 mod bad_input;
 mod bad_scenario;
+mod fgd;
 mod files;
 mod golden;
 mod library;
+mod openb;
 mod support;
