@@ -6,5 +6,7 @@
 mod broken;
 mod helios;
 mod native;
+mod philly;
 mod support;
+mod swf;
 mod synthetic;
