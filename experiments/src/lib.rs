@@ -38,7 +38,7 @@ pub use windtunnel_traces as traces;
 pub use error::ExperimentError;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use scenario::{
-    Drawn, EMBEDDED, Embedded, Faults, PlatformSpec, Pool, Rate, Rented, Run, Scenario,
+    Drawn, EMBEDDED, Embedded, Faults, Log, PlatformSpec, Pool, Rate, Rented, Run, Scenario,
     SourceError, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{Comparison, Hooks, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals};

@@ -108,4 +108,12 @@ impl WorkloadStats {
         let offered = u128::from(gpus) * 1_000 * u128::from(window.as_nanos());
         self.gpu_milli_nanos as f64 / offered as f64
     }
+
+    /// CPU time demanded ÷ (cores × window), for people.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for display only")]
+    pub fn offered_core_load(&self, cores: u32, window: SimDuration) -> f64 {
+        let offered = u128::from(cores) * 1_000 * u128::from(window.as_nanos());
+        self.cpu_milli_nanos as f64 / offered as f64
+    }
 }

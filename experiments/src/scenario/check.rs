@@ -77,15 +77,20 @@ impl Scenario {
                     stream.gpus = gpus;
                 }
             }
-            Workload::Native(_) | Workload::Helios(_) => {}
+            Workload::Native(_) | Workload::Helios(_) | Workload::Philly(_) | Workload::Swf(_) => {}
         }
     }
 
     /// Makes paths relative to `folder` absolute, so that the scenario can be run from anywhere.
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        if let Workload::Native(table) | Workload::Helios(table) = &mut self.workload {
-            table.path = folder.join(&table.path);
-        }
+        let path = match &mut self.workload {
+            Workload::Native(table) | Workload::Helios(table) | Workload::Philly(table) => {
+                &mut table.path
+            }
+            Workload::Swf(log) => &mut log.path,
+            _ => return,
+        };
+        *path = folder.join(&*path);
     }
 
     /// The place of a platform among [`platforms`](Self::platforms).

@@ -3,11 +3,12 @@
 use toml::Spanned;
 use toml::de::DeValue;
 use windtunnel_core::SimDuration;
+use windtunnel_traces::SwfOptions;
 
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, Log, Rate, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -52,6 +53,21 @@ const TABLE: Keys = Keys {
     required: &["kind", "path"],
     optional: &["strict", "stream", "first"],
 };
+const LOG: Keys = Keys {
+    what: "a [workload] from a log in SWF",
+    required: &["kind", "path"],
+    optional: &[
+        "strict",
+        "stream",
+        "first",
+        "processors",
+        "size",
+        "limit",
+        "tenant",
+        "keep_unstarted",
+        "zero",
+    ],
+};
 pub(super) const WEEK: Keys = Keys {
     what: "pattern",
     required: &["hours", "days"],
@@ -64,12 +80,15 @@ const KINDS: text::Words<Kind> = &[
     ("poisson", Kind::Poisson),
     ("native", Kind::Native),
     ("helios", Kind::Helios),
+    ("philly", Kind::Philly),
+    ("swf", Kind::Swf),
 ];
 
 /// The keys that a kind of workload takes.
 pub(super) fn keys_of(kind: &str) -> Keys {
     match KINDS.iter().find(|(name, _)| *name == kind) {
-        Some((_, Kind::Native | Kind::Helios)) => TABLE,
+        Some((_, Kind::Native | Kind::Helios | Kind::Philly)) => TABLE,
+        Some((_, Kind::Swf)) => LOG,
         Some((_, Kind::Poisson)) => STREAM,
         _ => DRAWN,
     }
@@ -82,6 +101,8 @@ enum Kind {
     Poisson,
     Native,
     Helios,
+    Philly,
+    Swf,
 }
 
 /// The kind is looked up first, for it says which other keys there are.
@@ -132,6 +153,8 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
         Kind::Poisson => Workload::Poisson(stream(&below(&STREAM)?)?),
         Kind::Native => Workload::Native(file(&below(&TABLE)?)?),
         Kind::Helios => Workload::Helios(file(&below(&TABLE)?)?),
+        Kind::Philly => Workload::Philly(sorted_file(&below(&TABLE)?)?),
+        Kind::Swf => Workload::Swf(log(&below(&LOG)?)?),
     })
 }
 
@@ -295,5 +318,40 @@ fn file(fields: &Fields<'_>) -> Read<Table> {
         first: fields
             .whole_or_none("first", 1..=i64::MAX.unsigned_abs())?
             .unwrap_or_default(),
+    })
+}
+
+/// A file whose rows are in no order.
+fn sorted_file(fields: &Fields<'_>) -> Read<Table> {
+    let table = file(fields)?;
+    if table.stream {
+        let label = "the rows of this table are in no order, so it must be read whole";
+        return Err(fields.wrong("stream", label));
+    }
+    Ok(table)
+}
+
+fn log(fields: &Fields<'_>) -> Read<Log> {
+    let table = file(fields)?;
+    let default = SwfOptions::default();
+    Ok(Log {
+        path: table.path,
+        strict: table.strict,
+        stream: table.stream,
+        first: table.first,
+        processors: fields
+            .word("processors", text::PROCESSORS)?
+            .unwrap_or(default.processors),
+        size: fields.word("size", text::SIZE)?.unwrap_or(default.size),
+        limit: fields
+            .word("limit", text::LOG_LIMIT)?
+            .unwrap_or(default.limit),
+        tenant: fields
+            .word("tenant", text::TENANT_OF)?
+            .unwrap_or(default.tenant),
+        keep_unstarted: fields
+            .flag("keep_unstarted")?
+            .unwrap_or(default.keep_unstarted),
+        zero: fields.word("zero", text::ZERO)?.unwrap_or(default.zero),
     })
 }

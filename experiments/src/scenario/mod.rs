@@ -22,7 +22,7 @@ use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDura
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
-pub use workload::{Drawn, Rate, Stream, Table, Week, Workload};
+pub use workload::{Drawn, Log, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
 ///
@@ -240,6 +240,13 @@ impl Scenario {
     pub fn gpu_count(&self) -> u64 {
         let gpus = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.gpus_per_node);
         self.pools.iter().map(gpus).sum()
+    }
+
+    /// CPU cores when every pool is at its largest.
+    #[must_use]
+    pub fn core_count(&self) -> u64 {
+        let cores = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.cores);
+        self.pools.iter().map(cores).sum()
     }
 
     /// Nodes when every pool is at its largest.

@@ -9,4 +9,5 @@ mod bad_scenario;
 mod files;
 mod golden;
 mod library;
+mod logs;
 mod support;
