@@ -10,5 +10,6 @@ mod fgd;
 mod files;
 mod golden;
 mod library;
+mod logs;
 mod openb;
 mod support;
