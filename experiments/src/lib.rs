@@ -25,6 +25,7 @@
 
 pub mod compare;
 mod error;
+pub mod explain;
 mod jobs;
 pub mod output;
 mod scenario;

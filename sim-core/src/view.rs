@@ -362,6 +362,16 @@ impl<'a> JobView<'a> {
         self.job.pools
     }
 
+    /// Those of its pools that have a GPU model it accepts.
+    #[must_use]
+    pub fn accepting_pools(&self) -> PoolSet {
+        if self.job.listed {
+            self.world.demands.get(self.job.demand).accepted
+        } else {
+            self.job.pools
+        }
+    }
+
     /// Why admission holds it back, if it does.
     #[must_use]
     pub fn withheld(&self) -> Option<Reason> {

@@ -18,6 +18,10 @@ pub(super) enum Command {
     Compare(Compare),
     /// Runs one platform with one seed and prints its figures.
     Run(Run),
+    /// Says why a job waited: its life in one run, and when it would have started elsewhere.
+    ///
+    /// Runs it again from the manifest, with somebody watching the job, and checks that it is the same run.
+    Explain(Explain),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Lists the policies and their parameters.
@@ -68,4 +72,18 @@ pub(super) struct Run {
     /// Leaves jobs.csv out.
     #[arg(long)]
     pub(super) no_jobs: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// The folder that `compare` or `run --out` wrote, or the manifest in it.
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The platform.
+    pub(super) platform: String,
+    /// The job: its id as in the first column of jobs.csv (`job-17`, or 17), or its name in the trace.
+    pub(super) job: String,
+    /// The seed; the first of the manifest if left out.
+    #[arg(long, value_name = "SEED")]
+    pub(super) seed: Option<u64>,
 }

@@ -6,8 +6,11 @@ mod args;
 mod bars;
 mod compare;
 mod differences;
+mod explain;
 mod page;
 mod paint;
+mod past;
+mod reasons;
 mod run;
 mod session;
 mod words;
@@ -32,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Compare(options) => compare::command(&options),
         Command::Run(options) => run::command(&options),
+        Command::Explain(options) => explain::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
         Command::Scenario { name } => scenario(&name),
