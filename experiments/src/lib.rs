@@ -24,6 +24,7 @@
 //!   changes.
 
 pub mod compare;
+pub mod diff;
 mod error;
 pub mod explain;
 mod jobs;
@@ -31,6 +32,7 @@ pub mod output;
 mod scenario;
 pub mod stats;
 mod sweep;
+pub mod words;
 
 pub use windtunnel_core as core;
 pub use windtunnel_policies as policies;

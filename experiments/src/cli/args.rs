@@ -22,6 +22,17 @@ pub(super) enum Command {
     ///
     /// Runs it again from the manifest, with somebody watching the job, and checks that it is the same run.
     Explain(Explain),
+    /// Finds the first decision at which two runs part, what both saw, and what followed from it.
+    ///
+    /// Two platforms of one comparison:       windtunnel diff DIR fifo best-fit
+    /// Two runs, wherever they were written:  windtunnel diff ours:fifo theirs:fifo
+    ///
+    /// A run is FOLDER:PLATFORM, or FOLDER alone if it has one platform. A folder is one that `compare` or
+    /// `run --out` wrote, a scenario file, or `campus`. Both runs must have the same jobs. What is compared
+    /// is what happens to jobs: placements, evictions, ends; not reasons of waiting. A policy in code is
+    /// compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.
+    #[command(verbatim_doc_comment)]
+    Diff(Diff),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Lists the policies and their parameters.
@@ -84,6 +95,16 @@ pub(super) struct Explain {
     /// The job: its id as in the first column of jobs.csv (`job-17`, or 17), or its name in the trace.
     pub(super) job: String,
     /// The seed; the first of the manifest if left out.
+    #[arg(long, value_name = "SEED")]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Diff {
+    /// DIR and two of its platforms, or two runs FOLDER:PLATFORM.
+    #[arg(value_name = "RUN", num_args = 2..=3, required = true)]
+    pub(super) runs: Vec<String>,
+    /// The seed; the first of the scenario if left out.
     #[arg(long, value_name = "SEED")]
     pub(super) seed: Option<u64>,
 }

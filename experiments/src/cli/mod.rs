@@ -5,6 +5,7 @@
 mod args;
 mod bars;
 mod compare;
+mod diff;
 mod differences;
 mod explain;
 mod page;
@@ -36,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(options) => compare::command(&options),
         Command::Run(options) => run::command(&options),
         Command::Explain(options) => explain::command(&options),
+        Command::Diff(options) => diff::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
         Command::Scenario { name } => scenario(&name),

@@ -40,6 +40,18 @@ impl Past {
         Ok(Self { scenario, manifest })
     }
 
+    /// A folder of ours, else whatever holds a scenario: a file, or the name of an embedded one.
+    pub(super) fn named(text: &str) -> Result<Self, ExperimentError> {
+        let path = Path::new(text);
+        if path.is_dir() {
+            return Self::open(path);
+        }
+        Ok(Self {
+            scenario: Scenario::named(text)?,
+            manifest: path.to_owned(),
+        })
+    }
+
     /// Whether a run gave the digest again that the manifest has; says so if not.
     pub(super) fn check(&self, platform: usize, seed: usize, now: Digest) -> Verdict {
         let Some(recorded) = manifest::recorded(&self.manifest) else {

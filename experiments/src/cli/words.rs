@@ -1,29 +1,8 @@
 //! Numbers and buckets in words.
 
-use windtunnel::core::{Bucket, MicroDollars, Reason, SimDuration, SimTime};
+use windtunnel::core::{Bucket, MicroDollars, Reason, SimDuration};
 use windtunnel::stats::Estimate;
-
-/// A whole number with its thousands apart.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A number of things, with the right form of the word: `1 job`, `2 jobs`.
-pub(super) fn things(number: &str, one: &str) -> String {
-    if number == "1" {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
-}
+pub(super) use windtunnel::words::{clock, count, gpus, lasting, ranges, things};
 
 /// A number that is not negative, as the nearest whole one.
 pub(super) fn rounded(number: f64) -> String {
@@ -65,60 +44,6 @@ pub(super) fn length(length: SimDuration) -> String {
         out += &format!("{air}{} {}", &part[..unit], &part[unit..]);
     }
     out
-}
-
-/// A moment as people say it, the first day being d1: `d3 09:14:05`.
-pub(super) fn clock(at: SimTime) -> String {
-    let seconds = at.as_nanos() / 1_000_000_000;
-    let (day, hour, minute, second) = (
-        seconds / 86_400 + 1,
-        seconds / 3_600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-    );
-    format!("d{day} {hour:02}:{minute:02}:{second:02}")
-}
-
-/// A length of time in its two largest units, rounded down: `14 h 02 min`, `3 min 20 s`, `1.5 s`.
-pub(super) fn lasting(length: SimDuration) -> String {
-    let nanos = length.as_nanos();
-    let seconds = nanos / 1_000_000_000;
-    match seconds {
-        0..60 if nanos.is_multiple_of(1_000_000_000) => format!("{seconds} s"),
-        0..60 => format!("{seconds}.{:01} s", nanos / 100_000_000 % 10),
-        60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
-}
-
-/// Thousandths of GPUs: `3 GPUs`, `1 GPU`, `0.5 GPUs`.
-pub(super) fn gpus(milli: u64) -> String {
-    if milli.is_multiple_of(1_000) {
-        return things(&count(milli / 1_000), "GPU");
-    }
-    let part = format!("{:03}", milli % 1_000);
-    format!(
-        "{}.{} GPUs",
-        count(milli / 1_000),
-        part.trim_end_matches('0')
-    )
-}
-
-/// Sorted numbers with runs drawn together: `0-3 5`.
-pub(super) fn ranges(numbers: &[u32]) -> String {
-    let mut parts: Vec<(u32, u32)> = Vec::new();
-    for &number in numbers {
-        match parts.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => parts.push((number, number)),
-        }
-    }
-    let part = |&(first, last): &(u32, u32)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    };
-    parts.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// A mean with its interval, to so many decimals.
@@ -202,9 +127,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(218_880), "218,880");
-        assert_eq!(count(1_000), "1,000");
         assert_eq!(time(12.4), "12 s");
         assert_eq!(time(59.7), "1 min");
         assert_eq!(time(240.0), "4 min");
@@ -217,14 +139,6 @@ mod tests {
         };
         assert_eq!(signed(estimate(-0.001), 2), "+0.00 ± 0.01");
         assert_eq!(signed(estimate(-0.5), 1), "-0.5 ± 0.0");
-        let moment = SimTime::from_secs(2 * 86_400 + 9 * 3_600 + 14 * 60 + 5);
-        assert_eq!(clock(moment), "d3 09:14:05");
-        assert_eq!(lasting(SimDuration::from_secs(50_520)), "14 h 02 min");
-        assert_eq!(lasting(SimDuration::from_secs(200)), "3 min 20 s");
-        assert_eq!(lasting(SimDuration::from_millis(1_520)), "1.5 s");
-        assert_eq!(gpus(1_000), "1 GPU");
-        assert_eq!(gpus(2_500), "2.5 GPUs");
-        assert_eq!(ranges(&[0, 1, 2, 5]), "0-2 5");
         assert_eq!(dollars(MicroDollars(13_182_648)), "$ 13.18");
         assert_eq!(dollars(MicroDollars(1_999_999_999)), "$ 2,000.00");
     }

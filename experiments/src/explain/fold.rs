@@ -102,7 +102,8 @@ mod tests {
         assert_eq!(first.why(), HeadOfLine);
         assert_eq!(first.length(), SimDuration::from_secs(104));
         assert_eq!(first.changes, 3);
-        assert_eq!(first.reasons[1], (Fragmented, SimDuration::from_secs(2)));
+        assert_eq!(first.reasons[1], (Insufficient, SimDuration::from_secs(2)));
+        assert_eq!(first.reasons[2], (Fragmented, SimDuration::from_secs(2)));
         assert_eq!(second.length(), SimDuration::from_secs(500));
         let one = fold(&many, 1);
         let [Chapter::Wait(all)] = &one[..] else {

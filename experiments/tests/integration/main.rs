@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bad_scenario;
+mod diff;
 mod explain;
 mod files;
 mod golden;
