@@ -362,13 +362,9 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
         return Some(DeviceSet(1 << tightest));
     }
     // The lowest so many idle ones: drop the lowest bit so many times, and take what was dropped.
-    let needed = want.gpus.devices();
-    if node.whole() < needed {
-        return None;
-    }
     let mut rest = node.idle;
-    for _ in 0..needed {
-        rest &= rest - 1;
+    for _ in 0..want.gpus.devices() {
+        rest &= rest.checked_sub(1)?;
     }
     Some(DeviceSet(node.idle & !rest))
 }

@@ -118,6 +118,7 @@ mod live;
 mod names;
 mod news;
 mod observe;
+mod per_pool;
 mod plan;
 mod platform;
 mod policy;

@@ -1,14 +1,11 @@
 //! Live jobs: what the engine keeps of a job between its submission and the last news of its end.
 
-use smallvec::SmallVec;
-
 use crate::decision::Keeps;
 use crate::device::Grant;
 use crate::engine::EventHandle;
-use crate::ids::{
-    DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, SchedulerId, ShapeId, TaskRef,
-};
+use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
 use crate::job::{Advance, JobSpec};
+use crate::per_pool::PerPool;
 use crate::reason::{REASONS, Reason};
 use crate::speed::Slices;
 use crate::task::{Outcome, TaskEnd, TaskState};
@@ -138,9 +135,9 @@ pub(crate) struct Unit {
     /// Running time since the last save or start \[ns\].
     pub(crate) since_save: u64,
     /// Useful capacity since the last save, per pool [milli-GPU·ppm·ns].
-    pub(crate) unsaved: SmallVec<[(PoolId, u128); 1]>,
+    pub(crate) unsaved: PerPool<u128>,
     /// GPUs asked for by its running tasks while it advances, per pool \[milli\].
-    pub(crate) weights: SmallVec<[(PoolId, u64); 1]>,
+    pub(crate) weights: PerPool<u64>,
     /// Its next finish or reconsideration.
     pub(crate) event: Option<EventHandle>,
     /// Whether it waits to be looked at again at the end of the instant.
@@ -160,8 +157,8 @@ impl Unit {
             advancing: false,
             since: SimTime::ZERO,
             since_save: 0,
-            unsaved: SmallVec::new(),
-            weights: SmallVec::new(),
+            unsaved: PerPool::default(),
+            weights: PerPool::default(),
             event: None,
             dirty: false,
             done_work: false,
@@ -188,11 +185,11 @@ pub(crate) struct Job {
     pub(crate) live: bool,
     pub(crate) spec: JobSpec,
     pub(crate) scheduler: SchedulerId,
-    pub(crate) shapes: SmallVec<[ShapeId; 1]>,
+    pub(crate) shapes: Vec<ShapeId>,
     /// Pools it may run on: its scheduler's, within what admission allows.
     pub(crate) pools: PoolSet,
-    pub(crate) tasks: SmallVec<[Task; 1]>,
-    pub(crate) units: SmallVec<[Unit; 1]>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) units: Vec<Unit>,
     /// Number of tasks in each state.
     pub(crate) count: [u32; 9],
     pub(crate) done_tasks: u32,
@@ -216,13 +213,13 @@ pub(crate) struct Job {
     pub(crate) useful: u128,
     pub(crate) lost: u128,
     /// GPU time held, per pool [milli-GPU·ns].
-    pub(crate) held: SmallVec<[(PoolId, u128); 1]>,
+    pub(crate) held: PerPool<u128>,
     pub(crate) outcome: Option<Outcome>,
     /// Whether its record was made.
     pub(crate) recorded: bool,
     pub(crate) never_fits: bool,
     /// Most milli-GPUs held at once, for the record.
-    pub(crate) nodes_used: SmallVec<[NodeId; 4]>,
+    pub(crate) nodes_used: Vec<NodeId>,
 }
 
 /// Neighbours in an intrusive list.
@@ -233,6 +230,26 @@ pub(crate) struct Links {
 }
 
 impl Job {
+    /// Moves a task to another state, the one place where that happens; returns which it was in.
+    ///
+    /// # Panics
+    /// If the life cycle does not allow it.
+    #[inline]
+    pub(crate) fn set_state(&mut self, task: usize, next: TaskState) -> TaskState {
+        let entry = &mut self.tasks[task];
+        let before = std::mem::replace(&mut entry.state, next);
+        assert!(
+            before.may_become(next),
+            "{}: {before} can't become {next}",
+            self.id
+        );
+        let restarts = matches!(next, TaskState::Starting | TaskState::Pending);
+        entry.started = next == TaskState::Running || (entry.started && !restarts);
+        self.count[before as usize] -= 1;
+        self.count[next as usize] += 1;
+        before
+    }
+
     pub(crate) fn in_state(&self, state: TaskState) -> u32 {
         self.count[state as usize]
     }
@@ -375,10 +392,10 @@ fn blank(spec: JobSpec) -> Job {
         live: false,
         spec,
         scheduler: SchedulerId(0),
-        shapes: SmallVec::new(),
+        shapes: Vec::new(),
         pools: PoolSet::EMPTY,
-        tasks: SmallVec::new(),
-        units: SmallVec::new(),
+        tasks: Vec::new(),
+        units: Vec::new(),
         count: [0; 9],
         done_tasks: 0,
         withheld: None,
@@ -403,11 +420,11 @@ fn blank(spec: JobSpec) -> Job {
         preemptions: 0,
         useful: 0,
         lost: 0,
-        held: SmallVec::new(),
+        held: PerPool::default(),
         outcome: None,
         recorded: false,
         never_fits: false,
-        nodes_used: SmallVec::new(),
+        nodes_used: Vec::new(),
     }
 }
 

@@ -61,6 +61,8 @@ pub struct EventQueue<E> {
     seq: u64,
     /// The time of the last event popped.
     now: SimTime,
+    /// The next event, if it is known: it is asked for several times before it is popped.
+    next: Option<Entry>,
 }
 
 impl<E> EventQueue<E> {
@@ -72,6 +74,7 @@ impl<E> EventQueue<E> {
             slots: Slots::default(),
             seq: 0,
             now: SimTime::ZERO,
+            next: None,
         }
     }
 
@@ -102,11 +105,13 @@ impl<E> EventQueue<E> {
         // At one event per nanosecond, 60 bits last for 36 years.
         debug_assert!(self.seq >> SEQ_BITS == 0, "out of sequence numbers");
         let handle = self.slots.insert(event);
-        self.ladder.push(Entry {
+        let entry = Entry {
             time: at.as_nanos(),
             order: (phase as u64) << SEQ_BITS | self.seq,
             handle,
-        });
+        };
+        self.ladder.push(entry);
+        self.next = self.next.map(|next| next.min(entry));
         self.seq += 1;
         handle
     }
@@ -114,6 +119,7 @@ impl<E> EventQueue<E> {
     /// Removes an event and returns it, or `None` if it was popped or cancelled before.
     pub fn cancel(&mut self, handle: EventHandle) -> Option<E> {
         let event = self.slots.remove(handle)?;
+        self.next = self.next.filter(|next| next.handle != handle);
         let live = self.slots.live;
         if self.ladder.len() - live > live.max(STALE_MIN) {
             self.ladder.retain(|entry| self.slots.holds(entry.handle));
@@ -135,6 +141,7 @@ impl<E> EventQueue<E> {
     #[inline]
     pub fn pop(&mut self) -> Option<(EventKey, E)> {
         let entry = self.first()?;
+        self.next = None;
         self.ladder.remove_first(entry);
         let event = self.slots.remove(entry.handle)?;
         let key = key(entry);
@@ -157,10 +164,10 @@ impl<E> EventQueue<E> {
 
     #[inline]
     fn first(&mut self) -> Option<Entry> {
-        if self.slots.live == 0 {
-            return None;
+        if self.next.is_none() && self.slots.live > 0 {
+            self.next = self.ladder.first(|entry| self.slots.holds(entry.handle));
         }
-        self.ladder.first(|entry| self.slots.holds(entry.handle))
+        self.next
     }
 }
 

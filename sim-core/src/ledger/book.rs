@@ -90,6 +90,16 @@ pub(crate) struct Charge {
     pub(crate) insufficient: u64,
 }
 
+impl Charge {
+    /// Back to nothing, at the cost of what there is.
+    pub(crate) fn clear(&mut self) {
+        for at in bits(std::mem::take(&mut self.held_mask)) {
+            self.held[at] = 0;
+        }
+        (self.stranded, self.fragmented, self.insufficient) = (0, 0, 0);
+    }
+}
+
 /// The bits that are set, ascending.
 pub(crate) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {

@@ -497,7 +497,7 @@ impl Waits {
     /// Statuses in order; within one, sets that accept fewest pools first, then their ids; within a
     /// set pools ascending, then reasons in order. No demand is charged twice.
     pub(crate) fn charge(&self, free: &mut [u64], charges: &mut [Charge]) {
-        charges.fill(Charge::default());
+        charges.iter_mut().for_each(Charge::clear);
         if self.is_idle() {
             return;
         }

@@ -183,8 +183,9 @@ impl Simulation {
     }
 
     /// Tells everyone whom a task's change concerns, but not who caused it.
-    pub(super) fn tell_task(&mut self, change: TaskChange, by: Component) {
-        let job = self.world.jobs.slot(change.task.job.slot);
+    #[inline]
+    pub(super) fn tell_task(&mut self, slot: u32, change: TaskChange, by: Component) {
+        let job = self.world.jobs.slot(slot);
         let (scheduler, kind) = (job.scheduler, job.spec.request.kind);
         let progress = matches!(change.now, TaskState::Starting | TaskState::Running);
         if by != Component::Scheduler(scheduler)

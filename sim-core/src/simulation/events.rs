@@ -4,12 +4,12 @@ use super::Simulation;
 use super::components::Component;
 use crate::engine::Phase;
 use crate::error::RunError;
-use crate::ids::{HoldId, JobRef, NodeId};
+use crate::ids::{HoldId, JobRef, NodeId, TaskRef};
 use crate::job::{JobSpec, Work};
 use crate::news::JobNews;
 use crate::observe::{Event, EventKind};
 use crate::reason::Reason;
-use crate::task::TaskState;
+use crate::task::{TaskEnd, TaskState};
 use crate::time::SimTime;
 
 /// Everything that can be scheduled to happen.
@@ -118,22 +118,48 @@ impl Simulation {
         }
     }
 
+    /// A task moved on: as [`note`](Self::note), for what happens most.
+    #[inline]
+    pub(super) fn note_task(
+        &mut self,
+        task: TaskRef,
+        from: TaskState,
+        to: TaskState,
+        node: Option<NodeId>,
+        end: Option<TaskEnd>,
+    ) {
+        let place = node.map_or(0, |node| u64::from(node.0) + 1);
+        let who = u64::from(task.job.id.0) << 32 | u64::from(task.index);
+        let what = 2 | (to as u64) << 8 | u64::from(task.group) << 16 | place << 32;
+        // Attempts matter only beyond the first; keep the common case at two words.
+        if task.attempt > 0 {
+            self.digest.word(u64::from(task.attempt));
+        }
+        self.write_down([what, who]);
+        if self.scratch.recording {
+            let at = self.world.now;
+            let kind = EventKind::Task {
+                task,
+                from,
+                to,
+                node,
+                end,
+            };
+            self.scratch.tape.push(Event { at, kind });
+        }
+    }
+
     /// Something happened: digest, count, and the tape for observers.
     pub(super) fn note(&mut self, kind: EventKind) {
-        self.changes += 1;
-        let now = self.world.now;
         let words: [u64; 2] = match kind {
             EventKind::Submitted { job } => [1, u64::from(job.id.0)],
-            EventKind::Task { task, to, node, .. } => {
-                let place = node.map_or(0, |node| u64::from(node.0) + 1);
-                let who = u64::from(task.job.id.0) << 32 | u64::from(task.index);
-                let what = 2 | (to as u64) << 8 | u64::from(task.group) << 16 | place << 32;
-                // Attempts matter only beyond the first; keep the common case at two words.
-                if task.attempt > 0 {
-                    self.digest.word(u64::from(task.attempt));
-                }
-                [what, who]
-            }
+            EventKind::Task {
+                task,
+                from,
+                to,
+                node,
+                end,
+            } => return self.note_task(task, from, to, node, end),
             EventKind::Refused { task, .. } => [3, u64::from(task.job.id.0)],
             EventKind::Ended { job, outcome } => [4 | (outcome as u64) << 8, u64::from(job.id.0)],
             EventKind::Admitted { job } => [5, u64::from(job.id.0)],
@@ -143,15 +169,24 @@ impl Simulation {
             EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
             EventKind::HoldCommitted { hold } => [10, u64::from(hold.0)],
         };
+        self.write_down(words);
+        if self.scratch.recording {
+            let at = self.world.now;
+            self.scratch.tape.push(Event { at, kind });
+        }
+    }
+
+    /// Counts something that happened and folds it into the digest.
+    #[inline]
+    fn write_down(&mut self, words: [u64; 2]) {
+        self.changes += 1;
+        let now = self.world.now;
         if self.digested != now {
             // The time once per instant, before the first thing that happens in it.
             self.digested = now;
             self.digest.word(now.as_nanos());
         }
         self.digest.pair(words[0], words[1]);
-        if self.scratch.recording {
-            self.scratch.tape.push(Event { at: now, kind });
-        }
     }
 
     /// When the next thing happens, if anything does; asks the stream for its next job.

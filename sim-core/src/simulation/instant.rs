@@ -198,7 +198,7 @@ impl Simulation {
     /// floor(GPU time held × price ÷ GPUs per node), over the pools it ran in.
     fn cost_of(&self, slot: u32) -> MicroDollars {
         let mut total = 0;
-        for &(pool, amount) in &self.world.jobs.slot(slot).held {
+        for (pool, amount) in self.world.jobs.slot(slot).held.iter() {
             let spec = &self.supply.pools[pool.index()];
             let gpus = u128::from(spec.model.gpus).max(1);
             let per_node = u128::from(spec.price.per_node_hour.0);
@@ -271,7 +271,7 @@ impl World {
                 let length = u128::from(now.since(task.granted_at).as_nanos());
                 let amount = u128::from(task.grant.milli()) * length;
                 let pool = self.cluster.nodes[task.node.index()].pool;
-                crate::world::occupy::add_to(&mut job.held, pool, amount);
+                job.held.add(pool, amount);
                 task.granted_at = now;
             }
         }

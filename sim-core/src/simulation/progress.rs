@@ -1,19 +1,19 @@
 //! Progress of units: work done, saves, losses, speeds, and what the ledger books meanwhile.
 
-use super::Simulation;
 use super::components::Component;
 use super::events::Ev;
+use super::{Scratch, Simulation};
 use crate::engine::Phase;
 use crate::ids::JobRef;
 use crate::job::{Advance, Ending};
 use crate::ledger::{Change, Entry};
-use crate::live::{Mode, Unit};
+use crate::live::{Job, Mode, Unit};
 use crate::news::JobNews;
+use crate::per_pool::PerPool;
 use crate::speed::{Neighbours, Placement, Slices, Until};
 use crate::task::{Outcome, TaskEnd, TaskState};
 use crate::time::{SimDuration, SimTime};
 use crate::units::RATE_ONE;
-use crate::world::occupy::add_to;
 
 /// What becomes of the progress of a unit that stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +29,14 @@ pub(super) enum Unsaved {
 impl Simulation {
     /// Marks a unit to be looked at again at the end of the instant.
     pub(super) fn mark_unit(&mut self, slot: u32, unit: usize) {
-        let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
-        if !entry.dirty {
-            entry.dirty = true;
-            self.scratch
-                .dirty_units
-                .push((slot, u32::try_from(unit).expect("at most 10^6 tasks")));
-        }
+        let job = self.world.jobs.slot_mut(slot);
+        self.scratch.mark_unit(job, slot, unit);
     }
 
     /// Marks a job whose waiting may have changed.
     pub(super) fn mark_wait(&mut self, slot: u32) {
         let job = self.world.jobs.slot_mut(slot);
-        if !job.wait_dirty {
-            job.wait_dirty = true;
-            self.scratch.dirty_waits.push(slot);
-        }
+        self.scratch.mark_wait(job, slot);
     }
 
     /// Brings a unit's work, saves and sums forward to now.
@@ -67,16 +59,15 @@ impl Simulation {
         job.useful += entry
             .weights
             .iter()
-            .map(|(_, milli)| u128::from(*milli) * useful)
+            .map(|(_, milli)| u128::from(milli) * useful)
             .sum::<u128>();
         let period = checkpoint.map(|c| (c.interval + c.cost).as_nanos());
         let running = entry.since_save + length;
         match period {
             Some(period) if running >= period => entry.save_at_tail(running % period),
             _ => {
-                for place in 0..entry.weights.len() {
-                    let (pool, milli) = entry.weights[place];
-                    add_to(&mut entry.unsaved, pool, u128::from(milli) * useful);
+                for (pool, milli) in entry.weights.iter() {
+                    entry.unsaved.add(pool, u128::from(milli) * useful);
                 }
                 entry.since_save = running;
             }
@@ -99,10 +90,11 @@ impl Simulation {
             Unsaved::Lost => {
                 entry.left = entry.left_saved;
                 entry.since_save = 0;
-                for (pool, amount) in entry.unsaved.drain(..) {
+                for (pool, amount) in entry.unsaved.iter() {
                     job.lost += amount;
                     self.ledger.lose(pool, amount, now);
                 }
+                entry.unsaved.clear();
             }
         }
         self.mark_unit(slot, unit);
@@ -203,17 +195,14 @@ impl Simulation {
             .platform
             .speed
             .speed(&job.spec.profile, &on, &Neighbours::default(), done);
-        let mut weights = smallvec::SmallVec::new();
+        let mut weights = PerPool::default();
         for task in tasks.iter().filter(|task| task.works()) {
             let milli = job.spec.request.groups[usize::from(task.group)]
                 .request
                 .gpus
                 .milli();
-            add_to(
-                &mut weights,
-                self.world.cluster.node(task.node).pool,
-                u64::from(milli),
-            );
+            let pool = self.world.cluster.node(task.node).pool;
+            weights.add(pool, u64::from(milli));
         }
         let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
         let same = entry.advancing && entry.rate == speed.rate && entry.event.is_some();
@@ -293,6 +282,25 @@ impl Simulation {
     }
 }
 
+impl Scratch {
+    /// See [`Simulation::mark_unit`].
+    #[inline]
+    pub(super) fn mark_unit(&mut self, job: &mut Job, slot: u32, unit: usize) {
+        if !std::mem::replace(&mut job.units[unit].dirty, true) {
+            let unit = u32::try_from(unit).expect("at most 10^6 tasks");
+            self.dirty_units.push((slot, unit));
+        }
+    }
+
+    /// See [`Simulation::mark_wait`].
+    #[inline]
+    pub(super) fn mark_wait(&mut self, job: &mut Job, slot: u32) {
+        if !std::mem::replace(&mut job.wait_dirty, true) {
+            self.dirty_waits.push(slot);
+        }
+    }
+}
+
 /// What a task's GPUs are booked under.
 fn mode_of(task: &crate::live::Task, advancing: bool) -> Mode {
     if task.dead || !task.holds_gpus() {
@@ -320,9 +328,8 @@ impl Unit {
         self.unsaved.clear();
         if tail > 0 {
             let useful = u128::from(self.slices.useful) * u128::from(tail);
-            for place in 0..self.weights.len() {
-                let (pool, milli) = self.weights[place];
-                add_to(&mut self.unsaved, pool, u128::from(milli) * useful);
+            for (pool, milli) in self.weights.iter() {
+                self.unsaved.add(pool, u128::from(milli) * useful);
             }
         }
     }

@@ -35,36 +35,18 @@ impl Simulation {
         end: Option<TaskEnd>,
         by: Component,
     ) {
-        let job = self.world.jobs.slot(slot);
-        let from = job.tasks[task].state;
-        let unit = job.unit_of(task);
-        self.world.set_state(slot, task, to);
+        let job = self.world.jobs.slot_mut(slot);
+        let from = job.set_state(task, to);
+        let has_place = |state: TaskState| state.holds() || state == TaskState::Suspended;
         // A task that neither had a place nor gets one changes nothing for its unit.
-        if [from, to]
-            .into_iter()
-            .any(|state| state.holds() || state == TaskState::Suspended)
-        {
-            self.mark_unit(slot, unit);
+        if has_place(from) || has_place(to) {
+            self.scratch.mark_unit(job, slot, job.unit_of(task));
         }
-        self.mark_wait(slot);
-        let job = self.world.jobs.slot(slot);
-        let reference = job.task_ref(slot, task);
-        let place = (to.holds() || to == TaskState::Suspended).then_some(job.tasks[task].node);
-        self.note(EventKind::Task {
-            task: reference,
-            from,
-            to,
-            node: place,
-            end,
-        });
-        self.tell_task(
-            TaskChange {
-                task: reference,
-                now: to,
-                end,
-            },
-            by,
-        );
+        self.scratch.mark_wait(job, slot);
+        let node = has_place(to).then_some(job.tasks[task].node);
+        let task = job.task_ref(slot, task);
+        self.note_task(task, from, to, node, end);
+        self.tell_task(slot, TaskChange { task, now: to, end }, by);
     }
 
     /// Sets a timer on a task.
@@ -208,8 +190,9 @@ impl Simulation {
     /// was given back already.
     pub(super) fn shrink_away(&mut self, slot: u32, task: usize, by: Component) {
         self.cancel_timer(slot, task);
-        self.world.jobs.slot_mut(slot).tasks[task].dead = false;
-        self.world.set_state(slot, task, TaskState::Over);
+        let job = self.world.jobs.slot_mut(slot);
+        job.tasks[task].dead = false;
+        job.set_state(task, TaskState::Over);
         self.recreate(slot, task, None, Reason::Backoff, by);
     }
 
@@ -296,9 +279,8 @@ impl Simulation {
         }
         let job = self.world.jobs.slot_mut(slot);
         job.tasks[task].dead = false;
-        let unit = job.unit_of(task);
-        self.world.set_state(slot, task, TaskState::Over);
-        self.mark_unit(slot, unit);
+        job.set_state(task, TaskState::Over);
+        self.scratch.mark_unit(job, slot, job.unit_of(task));
     }
 
     /// Creates a task's next attempt: pending, or gated until an instant.

@@ -130,7 +130,15 @@ impl Space {
         }
     }
 
+    /// A node changed: the index for whole GPUs follows at once, those of shapes when next asked.
     fn touch(&mut self, node: NodeId) {
+        if let Some(index) = &mut self.whole {
+            let pool = self.pool_of[node.index()].index();
+            index.update(node, pool, &self.nodes[node.index()]);
+        }
+        if self.shapes.is_empty() {
+            return;
+        }
         if self.log.len() > 4 * self.nodes.len() + 1_024 {
             self.log_start += self.log.len() as u64;
             self.log.clear();
@@ -211,29 +219,16 @@ impl Space {
         slots_on(&self.nodes[node.index()], request, pool.sharing)
     }
 
-    /// The index for whole GPUs, up to date.
+    /// The index for whole GPUs: made when first asked for, kept current from then on.
     #[inline]
     fn whole(&mut self) -> &WholeIndex {
-        let end = self.log_start + self.log.len() as u64;
-        if self.whole.as_ref().is_none_or(|index| index.cursor != end) {
-            self.refresh_whole(end);
-        }
-        self.whole.as_ref().expect("made by the refresh")
-    }
-
-    fn refresh_whole(&mut self, end: u64) {
-        let start = self.whole.as_ref().map_or(0, |index| index.cursor);
-        match &mut self.whole {
-            Some(index) if start >= self.log_start => {
-                let start = usize::try_from(start - self.log_start).unwrap_or(usize::MAX);
-                for node in &self.log[start..] {
-                    let pool = self.pool_of[node.index()].index();
-                    index.update(*node, pool, &self.nodes[node.index()]);
-                }
-                index.cursor = end;
-            }
-            index => *index = Some(Box::new(WholeIndex::new(&self.nodes, &self.pools, end))),
-        }
+        let Self {
+            whole,
+            nodes,
+            pools,
+            ..
+        } = self;
+        whole.get_or_insert_with(|| Box::new(WholeIndex::new(nodes, pools)))
     }
 
     /// Tasks of so many whole GPUs each that fit in `pools`, whose models they must accept.

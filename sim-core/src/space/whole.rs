@@ -4,20 +4,19 @@
 //! shape and touched node.
 
 use super::PoolInfo;
-use crate::bitset::BitSet;
 use crate::device::{MAX_DEVICES, NodeFree};
 use crate::ids::NodeId;
 
 const LEVELS: usize = MAX_DEVICES + 1;
 
-/// `SLOTS[level][count]`: tasks of `count` GPUs that fit on a node with `level` free.
-const SLOTS: [[u64; LEVELS]; LEVELS] = {
-    let mut table = [[0; LEVELS]; LEVELS];
+/// `SLOTS[level][count - 1]`: tasks of `count` GPUs that fit on a node with `level` free.
+const SLOTS: [[u32; MAX_DEVICES]; LEVELS] = {
+    let mut table = [[0; MAX_DEVICES]; LEVELS];
     let mut level = 0;
     while level < LEVELS {
         let mut count = 1;
         while count <= level {
-            table[level][count] = (level / count) as u64;
+            table[level][count - 1] = (level / count) as u32;
             count += 1;
         }
         level += 1;
@@ -28,38 +27,21 @@ const SLOTS: [[u64; LEVELS]; LEVELS] = {
 /// Nodes by wholly free GPUs; a node that is not open counts as having none.
 #[derive(Clone, Debug)]
 pub(super) struct WholeIndex {
-    /// Position in the log of touched nodes up to which the index is current.
-    pub(super) cursor: u64,
-    /// Nodes with exactly so many free.
-    levels: Vec<BitSet>,
     /// Free GPUs of each node.
-    level_of: Vec<u8>,
-    /// Tasks that fit, per pool, by GPUs per task.
-    slots: Vec<[u64; LEVELS]>,
+    levels: MaxTree,
+    /// Tasks that fit, per pool, by GPUs per task, from one GPU on.
+    slots: Vec<[u32; MAX_DEVICES]>,
 }
 
 impl WholeIndex {
-    pub(super) fn new(nodes: &[NodeFree], pools: &[PoolInfo], cursor: u64) -> Self {
-        let len = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-        let top = nodes
-            .iter()
-            .map(|node| usize::from(node.devices))
-            .max()
-            .unwrap_or(0);
+    pub(super) fn new(nodes: &[NodeFree], pools: &[PoolInfo]) -> Self {
         let mut index = Self {
-            cursor,
-            levels: vec![BitSet::new(len); top + 1],
-            level_of: vec![0; nodes.len()],
-            slots: vec![[0; LEVELS]; pools.len()],
+            levels: MaxTree::new(nodes.len()),
+            slots: vec![[0; MAX_DEVICES]; pools.len()],
         };
-        for (pool, slots) in pools.iter().zip(&mut index.slots) {
+        for (pool, place) in pools.iter().zip(0..) {
             for node in pool.first..pool.end {
-                let level = level(&nodes[node as usize]);
-                index.levels[usize::from(level)].insert(node);
-                index.level_of[node as usize] = level;
-                for (sum, fit) in slots.iter_mut().zip(SLOTS[usize::from(level)]) {
-                    *sum += fit;
-                }
+                index.update(NodeId(node), place, &nodes[node as usize]);
             }
         }
         index
@@ -67,12 +49,10 @@ impl WholeIndex {
 
     pub(super) fn update(&mut self, node: NodeId, pool: usize, free: &NodeFree) {
         let new = level(free);
-        let old = std::mem::replace(&mut self.level_of[node.index()], new);
+        let old = self.levels.set(node.index(), new);
         if old == new {
             return;
         }
-        self.levels[usize::from(old)].remove(node.0);
-        self.levels[usize::from(new)].insert(node.0);
         // Wrapping, so that one vector operation does it; the sums themselves never wrap.
         let (gone, come) = (&SLOTS[usize::from(old)], &SLOTS[usize::from(new)]);
         for ((sum, come), gone) in self.slots[pool].iter_mut().zip(come).zip(gone) {
@@ -82,17 +62,15 @@ impl WholeIndex {
 
     /// Tasks of `count` GPUs that fit in a pool.
     pub(super) fn slots(&self, pool: usize, count: usize) -> u64 {
-        self.slots[pool].get(count).copied().unwrap_or(0)
+        let fit = self.slots[pool].get(count.wrapping_sub(1));
+        u64::from(fit.copied().unwrap_or(0))
     }
 
     /// The first node in `from..end` with at least `count` GPUs free.
     pub(super) fn next(&self, count: usize, from: u32, end: u32) -> Option<u32> {
-        let levels = self.levels.get(count..)?;
-        levels
-            .iter()
-            .filter_map(|set| set.next_at_or_after(from))
-            .min()
-            .filter(|node| *node < end)
+        let least = u8::try_from(count).ok().filter(|&c| c <= MOST)?;
+        let found = self.levels.next(least, from as usize)?;
+        u32::try_from(found).ok().filter(|node| *node < end)
     }
 }
 
@@ -100,4 +78,130 @@ fn level(free: &NodeFree) -> u8 {
     #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
     let whole = free.whole() as u8;
     if free.open { whole } else { 0 }
+}
+
+/// The most a byte of a [`MaxTree`] may hold.
+const MOST: u8 = 127;
+/// Entries per word: one byte each.
+const FAN: usize = 8;
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 255;
+/// The highest bit of each byte.
+const HIGH: u64 = ONES << 7;
+
+/// A list of small numbers in which the next one that is large enough is found without looking at
+/// those in between: each byte of a row is the maximum of a word of eight in the row below.
+///
+/// Setting and finding take O(log₈ length); 100,000 numbers are six rows.
+#[derive(Clone, Debug)]
+struct MaxTree {
+    words: Vec<u64>,
+    /// Where each row begins in `words`, lowest first, and where the last one ends.
+    starts: Vec<usize>,
+}
+
+impl MaxTree {
+    fn new(len: usize) -> Self {
+        let mut starts = vec![0];
+        let (mut rest, mut end) = (len, 0);
+        loop {
+            rest = rest.div_ceil(FAN).max(1);
+            end += rest;
+            starts.push(end);
+            if rest == 1 {
+                break;
+            }
+        }
+        Self {
+            words: vec![0; end],
+            starts,
+        }
+    }
+
+    /// Sets a number, at most [`MOST`]; returns what it was.
+    fn set(&mut self, index: usize, value: u8) -> u8 {
+        let (mut at, mut value) = (index, value);
+        let mut rows = self.starts[..self.starts.len() - 1].iter().peekable();
+        let mut first = None;
+        while let Some(&start) = rows.next() {
+            let word = &mut self.words[start + at / FAN];
+            let mut bytes = word.to_le_bytes();
+            let old = std::mem::replace(&mut bytes[at % FAN], value);
+            *word = u64::from_le_bytes(bytes);
+            first = first.or(Some(old));
+            at /= FAN;
+            let Some(&&above) = rows.peek() else { break };
+            let most = self.words[above + at / FAN].to_le_bytes()[at % FAN];
+            // The row above is concerned only if this was its maximum, or is now.
+            if old == most && value < most {
+                value = bytes.into_iter().fold(0, u8::max);
+            }
+            if value <= most && old < most || value == most {
+                break;
+            }
+        }
+        first.unwrap_or(value)
+    }
+
+    /// The first place at or after `from` with at least `least`, which must not be zero.
+    fn next(&self, least: u8, from: usize) -> Option<usize> {
+        let (mut row, mut at) = (0, from);
+        loop {
+            let (start, end) = (self.starts[row], self.starts[row + 1]);
+            let word = at / FAN;
+            if word >= end - start {
+                return None;
+            }
+            let hits = at_least(self.words[start + word], least) & (u64::MAX << (at % FAN * 8));
+            if hits != 0 {
+                at = word * FAN + hits.trailing_zeros() as usize / 8;
+                if row == 0 {
+                    return Some(at);
+                }
+                row -= 1;
+                at *= FAN;
+            } else {
+                row += 1;
+                at = word + 1;
+                if row + 1 == self.starts.len() {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The highest bit of each byte that is at least `least`: no byte reaches that bit by itself, so the
+/// bytes are compared by one subtraction without borrows between them.
+fn at_least(word: u64, least: u8) -> u64 {
+    (word | HIGH).wrapping_sub(u64::from(least) * ONES) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree against a plain list, over lengths around the row boundaries.
+    #[test]
+    fn a_max_tree_finds_what_a_scan_finds() {
+        for len in [1, 7, 8, 9, 64, 65, 513, 1_000] {
+            let mut tree = MaxTree::new(len);
+            let mut list = vec![0_u8; len];
+            let mut state = len as u64 | 1 << 32;
+            for _ in 0..400 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let place = usize::try_from(state >> 20).unwrap() % len;
+                let value = u8::try_from(state % 17).unwrap();
+                assert_eq!(tree.set(place, value), list[place]);
+                list[place] = value;
+                let from = usize::try_from(state >> 40).unwrap() % (len + 1);
+                for least in [1, 3, 8, 16] {
+                    let scan = (from..len).find(|&at| list[at] >= least);
+                    assert_eq!(tree.next(least, from), scan, "{least} from {from} of {len}");
+                }
+            }
+        }
+    }
 }

@@ -7,7 +7,6 @@
 use smallvec::SmallVec;
 
 use super::World;
-use super::occupy::add_to;
 use crate::decision::HoldFor;
 use crate::device::{DeviceSet, Grant, MAX_DEVICES, NodeFree, Sharing};
 use crate::engine::EventHandle;
@@ -242,7 +241,11 @@ impl World {
                 if open {
                     part.top_up(&mut state.free, sharing);
                 }
-                add_to(&mut held, hold.why, part.backing().milli());
+                let milli = part.backing().milli();
+                match held.iter_mut().find(|(why, _)| *why == hold.why) {
+                    Some((_, sum)) => *sum += milli,
+                    None => held.push((hold.why, milli)),
+                }
             }
         }
         held

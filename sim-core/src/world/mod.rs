@@ -177,7 +177,9 @@ impl World {
         let job = self.admit_job(&mut spec, SchedulerId(0));
         let tasks = self.jobs.slot(job.slot).tasks.len();
         for task in 0..tasks {
-            self.set_state(job.slot, task, TaskState::Pending);
+            self.jobs
+                .slot_mut(job.slot)
+                .set_state(task, TaskState::Pending);
         }
         self.relist(job.slot);
         Ok(job)
@@ -202,7 +204,8 @@ impl World {
             crate::device::count_only(node, want).ok_or(Refusal::Devices)
         })?;
         self.occupy(task.job.slot, place, spot.node, chosen, None);
-        self.set_state(task.job.slot, place, TaskState::Running);
+        let job = self.jobs.slot_mut(task.job.slot);
+        job.set_state(place, TaskState::Running);
         self.relist(task.job.slot);
         Ok(())
     }
@@ -214,7 +217,8 @@ impl World {
     pub fn stop(&mut self, task: TaskRef) {
         let place = self.find_task(task).expect("the task exists");
         self.vacate(task.job.slot, place);
-        self.set_state(task.job.slot, place, TaskState::Over);
+        let job = self.jobs.slot_mut(task.job.slot);
+        job.set_state(place, TaskState::Over);
         self.relist(task.job.slot);
     }
 
@@ -238,28 +242,6 @@ impl World {
         let job = self.jobs.get(task.job)?;
         let place = job.task_index(task.group, task.index)?;
         (job.tasks[place].attempt == task.attempt).then_some(place)
-    }
-
-    /// Moves a task to another state; the one place where that happens.
-    ///
-    /// # Panics
-    /// If the life cycle does not allow it.
-    pub(crate) fn set_state(&mut self, slot: u32, task: usize, next: TaskState) {
-        let job = self.jobs.slot_mut(slot);
-        match next {
-            TaskState::Running => job.tasks[task].started = true,
-            TaskState::Starting | TaskState::Pending => job.tasks[task].started = false,
-            _ => {}
-        }
-        let now = &mut job.tasks[task].state;
-        assert!(
-            now.may_become(next),
-            "{}: {now} can't become {next}",
-            job.id
-        );
-        job.count[*now as usize] -= 1;
-        job.count[next as usize] += 1;
-        *now = next;
     }
 
     /// The unit shape of what a job's units still need, and how many GPUs that is over all of the

@@ -197,7 +197,7 @@ impl World {
     fn note_held(&mut self, slot: u32, pool: crate::PoolId, grant: Grant, since: SimTime) {
         let length = u128::from(self.now.since(since).as_nanos());
         let amount = u128::from(grant.milli()) * length;
-        add_to(&mut self.jobs.slot_mut(slot).held, pool, amount);
+        self.jobs.slot_mut(slot).held.add(pool, amount);
     }
 
     /// Tops the holds of a node up and brings its pool's sums up to date.
@@ -217,20 +217,6 @@ impl World {
         } else {
             self.touch(node);
         }
-    }
-}
-
-/// Adds to the entry of a key in a small list of sums.
-pub(crate) fn add_to<K: PartialEq, V: std::ops::AddAssign, A>(
-    list: &mut smallvec::SmallVec<A>,
-    key: K,
-    amount: V,
-) where
-    A: smallvec::Array<Item = (K, V)>,
-{
-    match list.iter_mut().find(|(k, _)| *k == key) {
-        Some((_, sum)) => *sum += amount,
-        None => list.push((key, amount)),
     }
 }
 
