@@ -11,12 +11,12 @@ use windtunnel_core::{
     ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
 };
 use windtunnel_traces::{
-    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, RowCounts, RowIssue,
-    Strictness, WorkloadStats,
+    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader, RowCounts,
+    RowIssue, Strictness, WorkloadStats,
 };
 
 use crate::error::ExperimentError;
-use crate::scenario::{Drawn, Scenario, Table, Workload};
+use crate::scenario::{Scenario, Table, Workload};
 
 /// Most row issues that are kept to be shown.
 const ISSUES_KEPT: usize = 5;
@@ -52,6 +52,8 @@ pub(crate) struct JobSource<'a> {
     scenario: &'a Scenario,
     /// A list for all seeds, of a table that was read whole.
     shared: Option<(JobList, Names)>,
+    /// Pods to fill the cluster with, in another order for each seed.
+    pods: Option<(Vec<JobSpec>, Names)>,
     /// One entry per seed, in the order of the scenario.
     drawn: Vec<Mutex<Slot>>,
     trace: Option<TraceRead>,
@@ -71,29 +73,41 @@ impl<'a> JobSource<'a> {
         let mut this = Self {
             scenario,
             shared: None,
+            pods: None,
             drawn: std::iter::repeat_with(Mutex::default).take(seeds).collect(),
             trace: None,
         };
-        if let Some(table) = scenario.workload.table() {
-            let mut trace = TraceRead {
-                path: table.path.display().to_string(),
-                digest: file_digest(&table.path)?,
-                counts: RowCounts::default(),
-                issues: Vec::new(),
-            };
-            if !table.stream {
-                let mut names = Names::default();
-                let mut loaded = match scenario.workload {
-                    Workload::Helios(_) => read_all(helios(table)?, table, &mut names)?,
-                    _ => read_all(native(table)?, table, &mut names)?,
-                };
-                trace.counts = loaded.counts;
-                trace.issues = loaded.issues.drain(..).take(ISSUES_KEPT).collect();
-                this.shared = Some((JobList::new(loaded.jobs), names));
-            }
-            this.trace = Some(trace);
+        if let Workload::OpenbFill(fill) = &scenario.workload {
+            this.pods = this.load(&fill.table())?;
+        } else if let Some(table) = scenario.workload.table() {
+            let loaded = this.load(table)?;
+            this.shared = loaded.map(|(jobs, names)| (JobList::new(jobs), names));
         }
         Ok(this)
+    }
+
+    /// Reads a table, unless it is to be streamed, and takes note of its file.
+    fn load(&mut self, table: &Table) -> Result<Option<(Vec<JobSpec>, Names)>, ExperimentError> {
+        let trace = self.trace.insert(TraceRead {
+            path: table.path.display().to_string(),
+            digest: file_digest(&table.path)?,
+            counts: RowCounts::default(),
+            issues: Vec::new(),
+        });
+        if table.stream {
+            return Ok(None);
+        }
+        let mut names = Names::default();
+        let mut loaded = match self.scenario.workload {
+            Workload::Helios(_) => read_all(helios(table)?, table, &mut names)?,
+            Workload::Openb(_) | Workload::OpenbFill(_) => {
+                read_all(openb(table)?, table, &mut names)?
+            }
+            _ => read_all(native(table)?, table, &mut names)?,
+        };
+        trace.counts = loaded.counts;
+        trace.issues = loaded.issues.drain(..).take(ISSUES_KEPT).collect();
+        Ok(Some((loaded.jobs, names)))
     }
 
     /// The jobs of the seed at a place.
@@ -103,21 +117,35 @@ impl<'a> JobSource<'a> {
         }
         let seed = Seed(self.scenario.run.seeds[place]);
         match &self.scenario.workload {
-            Workload::Campus(drawn) | Workload::Synthetic(drawn) => self.draw(drawn, place, seed),
+            Workload::Campus(drawn) | Workload::Synthetic(drawn) => self.draw(place, || {
+                let mut names = Names::default();
+                let jobs = drawn.generator().generate(seed, &mut names)?;
+                Ok((JobList::new(jobs), names))
+            }),
+            Workload::OpenbFill(fill) => self.draw(place, || {
+                let (pods, names) = self.pods.clone().expect("read when the source was opened");
+                let fill = fill.generator(self.scenario.gpu_count());
+                Ok((JobList::new(fill.generate(seed, pods)), names))
+            }),
             Workload::Poisson(stream) => {
                 Ok((Box::new(stream.generator().stream(seed)?), Names::default()))
             }
             Workload::Native(table) => Ok((first_of(native(table)?, table), Names::default())),
             Workload::Helios(table) => Ok((first_of(helios(table)?, table), Names::default())),
+            Workload::Openb(table) => Ok((first_of(openb(table)?, table), Names::default())),
         }
     }
 
-    fn draw(&self, drawn: &Drawn, place: usize, seed: Seed) -> Result<Jobs, ExperimentError> {
+    /// The jobs that `make` draws for the seed at a place: once, for all platforms.
+    fn draw(
+        &self,
+        place: usize,
+        make: impl FnOnce() -> Result<(JobList, Names), ExperimentError>,
+    ) -> Result<Jobs, ExperimentError> {
         let mut slot = lock(&self.drawn[place]);
         if slot.jobs.is_none() {
-            let mut names = Names::default();
-            let list = JobList::new(drawn.generator().generate(seed, &mut names)?);
-            slot.size = Some(self.size_of(list.jobs()));
+            let (list, names) = make()?;
+            slot.size = self.size_of(list.jobs());
             slot.jobs = Some((list, names));
         }
         slot.uses += 1;
@@ -130,26 +158,30 @@ impl<'a> JobSource<'a> {
         Ok((Box::new(list), names))
     }
 
-    /// The size of each seed's workload, in the order of the scenario; `None` of a stream.
+    /// The size of each seed's workload, in the order of the scenario; `None` of a stream and of jobs
+    /// that never end.
     pub(crate) fn sizes(&self) -> Vec<Option<WorkloadSize>> {
         match &self.shared {
-            Some((list, _)) => vec![Some(self.size_of(list.jobs())); self.drawn.len()],
+            Some((list, _)) => vec![self.size_of(list.jobs()); self.drawn.len()],
             None => self.drawn.iter().map(|slot| lock(slot).size).collect(),
         }
     }
 
-    fn size_of(&self, jobs: &[JobSpec]) -> WorkloadSize {
+    fn size_of(&self, jobs: &[JobSpec]) -> Option<WorkloadSize> {
         let stats = WorkloadStats::of(jobs);
+        if stats.endless > 0 {
+            return None;
+        }
         let gpus = u32::try_from(self.scenario.gpu_count()).unwrap_or(u32::MAX);
         let last = jobs.last().map_or(SimTime::ZERO, |job| job.submit);
         let window = match self.scenario.run.horizon {
             windtunnel_core::Horizon::After(length) => length,
             windtunnel_core::Horizon::Drain => last.since(SimTime::ZERO),
         };
-        WorkloadSize {
+        Some(WorkloadSize {
             jobs: stats.jobs,
             offered_load: stats.offered_load(gpus, window.max(SimDuration::from_secs(1))),
-        }
+        })
     }
 
     /// What was read from a file, if anything was.
@@ -176,6 +208,10 @@ fn native(table: &Table) -> Result<NativeReader<Decoded<File>>, ExperimentError>
 
 fn helios(table: &Table) -> Result<HeliosReader<Decoded<File>>, ExperimentError> {
     Ok(HeliosReader::open(&table.path)?.with_strictness(strictness(table)))
+}
+
+fn openb(table: &Table) -> Result<OpenbReader<Decoded<File>>, ExperimentError> {
+    Ok(OpenbReader::open(&table.path)?.with_strictness(strictness(table)))
 }
 
 fn read_all<F: Format>(

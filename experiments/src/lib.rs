@@ -32,6 +32,7 @@ pub mod output;
 mod scenario;
 pub mod stats;
 mod sweep;
+pub mod validate;
 pub mod words;
 
 pub use windtunnel_core as core;
@@ -41,7 +42,7 @@ pub use windtunnel_traces as traces;
 pub use error::ExperimentError;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use scenario::{
-    Drawn, EMBEDDED, Embedded, Faults, PlatformSpec, Pool, Rate, Rented, Run, Scenario,
-    SourceError, Staff, Stream, Table, Week, Workload,
+    Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, PlatformSpec, Pool, Rate, Rented, Run,
+    Scenario, SourceError, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{Comparison, Hooks, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals};

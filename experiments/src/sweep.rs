@@ -96,7 +96,8 @@ pub struct RunResult {
 pub struct Comparison {
     /// What was run.
     pub scenario: Scenario,
-    /// The workload of each seed, in the order of the scenario; `None` of a stream.
+    /// The workload of each seed, in the order of the scenario; `None` of a stream
+    /// and of jobs that never end.
     pub sizes: Vec<Option<WorkloadSize>>,
     /// The file the jobs came from, if they did.
     pub trace: Option<TraceRead>,

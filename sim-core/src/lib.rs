@@ -110,6 +110,7 @@ mod decision;
 mod device;
 mod error;
 mod fault;
+pub mod fragmentation;
 mod ids;
 mod job;
 mod job_name;
@@ -151,6 +152,7 @@ pub use device::{
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
+pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,

@@ -3,7 +3,7 @@
 use crate::device::MAX_DEVICES;
 use crate::fault::FaultModel;
 use crate::fault::NoFaults;
-use crate::ids::PoolSet;
+use crate::ids::{PoolId, PoolSet};
 use crate::time::SimDuration;
 use crate::units::{Bytes, MicroDollars, MilliCores};
 
@@ -160,6 +160,12 @@ pub struct CloudQuota {
 pub struct Supply {
     /// The pools, at most 64; a pool's place in the list is its [`PoolId`](crate::PoolId).
     pub pools: Vec<PoolSpec>,
+    /// The pool of each node, in the order in which nodes are numbered; empty numbers them pool
+    /// after pool. Within a pool nodes keep their order.
+    ///
+    /// Ties between nodes go to the lower number nearly everywhere, so a list of mixed nodes should
+    /// keep its order; see [`in_order`](Self::in_order).
+    pub order: Vec<PoolId>,
     /// Cloud quotas.
     pub quotas: Vec<CloudQuota>,
     /// The faults that befall the nodes.
@@ -172,6 +178,7 @@ impl Supply {
     pub fn new(pools: Vec<PoolSpec>) -> Self {
         Self {
             pools,
+            order: Vec::new(),
             quotas: Vec::new(),
             faults: Box::new(NoFaults),
         }
@@ -181,6 +188,24 @@ impl Supply {
     #[must_use]
     pub fn uniform(model: NodeModel, nodes: u32) -> Self {
         Self::new(vec![PoolSpec::owned("default", model, nodes)])
+    }
+
+    /// The same with its nodes numbered in the order of a list: the pool of each.
+    ///
+    /// ```
+    /// use windtunnel_core::{NodeModel, PoolId, PoolSpec, Supply, World};
+    /// let pool = |name, gpus| PoolSpec::owned(name, NodeModel::gpus_only(name, gpus), 2);
+    /// let (a, b) = (PoolId(0), PoolId(1));
+    /// let supply = Supply::new(vec![pool("a100", 8), pool("t4", 1)]).in_order(vec![b, a, a, b]);
+    /// let mut world = World::new(&supply)?;
+    /// let pools: Vec<PoolId> = world.view().nodes().map(|node| node.pool()).collect();
+    /// assert_eq!(pools, [b, a, a, b]);
+    /// # Ok::<(), windtunnel_core::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn in_order(mut self, order: Vec<PoolId>) -> Self {
+        self.order = order;
+        self
     }
 
     /// The same with faults.
@@ -240,7 +265,37 @@ impl Supply {
         if nodes > 10_000_000 {
             return Err(SupplyError::TooManyNodes { count: nodes });
         }
+        self.check_order()
+    }
+
+    /// Every node of every pool must be in the order once.
+    fn check_order(&self) -> Result<(), SupplyError> {
+        if self.order.is_empty() {
+            return Ok(());
+        }
+        let mut left: Vec<u32> = self.pools.iter().map(PoolSpec::max_nodes).collect();
+        for (place, pool) in self.order.iter().enumerate() {
+            match left.get_mut(pool.index()) {
+                Some(left) if *left > 0 => *left -= 1,
+                _ => return Err(SupplyError::Order { place }),
+            }
+        }
+        if left.iter().any(|&left| left > 0) {
+            let place = self.order.len();
+            return Err(SupplyError::Order { place });
+        }
         Ok(())
+    }
+
+    /// The pool of each node, in the order in which nodes are numbered.
+    pub(crate) fn node_pools(&self) -> Vec<PoolId> {
+        if !self.order.is_empty() {
+            return self.order.clone();
+        }
+        let pools = self.pools.iter().zip(0..);
+        pools
+            .flat_map(|(pool, id)| std::iter::repeat_n(PoolId(id), pool.max_nodes() as usize))
+            .collect()
     }
 }
 
@@ -282,6 +337,12 @@ pub enum SupplyError {
     DuplicatePool {
         /// The pool.
         pool: String,
+    },
+    /// An order of nodes that has not as many of each pool as the pool.
+    #[error("the order of nodes does not match the pools at place {place}")]
+    Order {
+        /// The first entry that is too many, or the length if some are missing.
+        place: usize,
     },
     /// More than 64 GPU models over supply and jobs.
     #[error("more than 64 GPU models")]

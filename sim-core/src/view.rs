@@ -6,8 +6,8 @@
 use crate::decision::{HoldFor, Keeps, Spot};
 use crate::device::{Grant, NodeFree, Sharing};
 use crate::ids::{
-    AttrId, ControllerId, DemandId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet, QueueId,
-    SchedulerId, ShapeId, TaskRef, TenantId,
+    AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
+    QueueId, SchedulerId, ShapeId, TaskRef, TenantId,
 };
 use crate::job::{Advance, JobProfile, TaskGroup, TaskRequest};
 use crate::live::{Job, NONE, Task};
@@ -140,20 +140,21 @@ impl<'a> View<'a> {
 
     /// Nodes of this scheduler's pools, by id.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
-        let view = *self;
-        view.pools()
-            .iter()
-            .flat_map(move |pool| view.nodes_of(pool))
+        let (world, pools) = (self.world, self.pools());
+        let nodes = world.cluster.nodes.iter().zip(0..);
+        nodes
+            .filter(move |(node, _)| pools.contains(node.pool))
+            .map(move |(_, id)| NodeView {
+                world,
+                id: NodeId(id),
+            })
     }
 
     /// Nodes of a pool, by id.
     pub fn nodes_of(&self, pool: PoolId) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let world = self.world;
-        let pool = &world.cluster.pools[pool.index()];
-        (pool.first.0..pool.first.0 + pool.max_nodes).map(move |id| NodeView {
-            world,
-            id: NodeId(id),
-        })
+        let nodes = world.cluster.nodes_of(pool);
+        nodes.map(move |id| NodeView { world, id })
     }
 
     /// One node.
@@ -587,6 +588,13 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub fn capacity(&self) -> &'a NodeFree {
         &self.world.cluster.pools[self.node().pool.index()].full
+    }
+
+    /// The model of its GPUs.
+    #[must_use]
+    pub fn gpu_model(&self) -> GpuModelId {
+        let model = self.world.cluster.pools[self.pool().index()].info.model;
+        GpuModelId(u8::try_from(model.trailing_zeros()).unwrap_or(u8::MAX))
     }
 
     /// How its GPUs may be shared.

@@ -6,6 +6,7 @@
 //! ```text
 //! a table of your own ──► NativeReader ──┐
 //! a public trace ───────► HeliosReader ──┼─► stream (Arrivals) or list ─► simulation
+//!                         OpenbReader
 //! nothing at hand ──────► synthetic ─────┘
 //! ```
 //!
@@ -103,6 +104,7 @@ mod issue;
 pub mod native;
 mod number;
 mod open;
+pub mod openb;
 mod rows;
 mod stats;
 pub mod synthetic;
@@ -113,6 +115,7 @@ pub use helios::HeliosReader;
 pub use issue::{Action, ISSUES_LISTED_MAX, Notes, Problem, RowCounts, RowIssue, Strictness};
 pub use native::{Kinds, NATIVE_VERSION, NativeReader, write_native};
 pub use open::{Decoded, Encoding, decode, open};
+pub use openb::OpenbReader;
 pub use rows::{Format, JobReader, Loaded};
 pub use stats::WorkloadStats;
 pub use table::{Cell, Columns, Header, Row, Unknown};

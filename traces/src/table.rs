@@ -94,6 +94,12 @@ impl Columns {
         Ok(Self { names, at })
     }
 
+    /// Whether the file has the column `names[index]`.
+    #[must_use]
+    pub fn has(&self, index: usize) -> bool {
+        self.at[index] != ABSENT
+    }
+
     /// The cell of `row` in the column `names[index]`; empty if the file has no such column.
     #[inline]
     #[must_use]
@@ -113,6 +119,13 @@ impl Columns {
 impl Header<'_> {
     fn error(&self, message: &str) -> TraceError {
         TraceError::new(TraceErrorKind::Header, self.file, message).at(self.line)
+    }
+
+    /// The error of a column that another one makes necessary.
+    pub(crate) fn missing(&self, column: &str, hint: &str) -> TraceError {
+        self.error("the column is missing")
+            .column(column)
+            .with_hint(hint)
     }
 
     fn unknown(&self, cell: &[u8], names: &'static [&'static str]) -> TraceError {

@@ -161,6 +161,12 @@ fn assumptions(scenario: &Scenario) -> Vec<String> {
             parts.push(format!("{} {price} per node-hour", pool.name));
         }
     }
+    let cluster = scenario.cluster.as_ref();
+    if let Some(price) = cluster.map(|cluster| cluster.usd_per_gpu_hour)
+        && price.0 > 0
+    {
+        parts.push(format!("{} per GPU-hour", dollars(price)));
+    }
     if scenario.staff.usd_per_gpu_hour.0 > 0 {
         parts.push(format!(
             "staff {} per GPU-hour",

@@ -13,7 +13,10 @@ impl Scenario {
     /// The hardware and its faults.
     #[must_use]
     pub fn supply(&self) -> Supply {
-        let supply = Supply::new(self.pools.iter().map(Pool::spec).collect());
+        let supply = match &self.cluster {
+            Some(cluster) => cluster.supply(),
+            None => Supply::new(self.pools.iter().map(Pool::spec).collect()),
+        };
         match self.faults.mtbf {
             Some(mean_between) => supply.with_faults(ExponentialFaults {
                 mean_between,

@@ -17,14 +17,21 @@ impl Scenario {
     /// have checked. Doing it twice changes nothing.
     ///
     /// # Errors
-    /// A policy that does not exist, a list that is empty, a name that is there twice.
+    /// A policy that does not exist, a list that is empty, a name that is there twice, a list of
+    /// nodes that can't be read.
     pub fn complete(mut self) -> Result<Self, ExperimentError> {
         let nothing = |what: &str| ExperimentError::setting(what, "at least one is needed");
         if self.run.seeds.is_empty() {
             return Err(nothing("seeds"));
         }
-        if self.pools.is_empty() {
-            return Err(nothing("pools"));
+        match &mut self.cluster {
+            Some(_) if !self.pools.is_empty() => {
+                let hint = "give either pools or a list of nodes";
+                return Err(ExperimentError::setting("cluster", hint));
+            }
+            Some(cluster) => cluster.read()?,
+            None if self.pools.is_empty() => return Err(nothing("pools")),
+            None => {}
         }
         if self.platforms.is_empty() {
             return Err(nothing("platforms"));
@@ -51,11 +58,9 @@ impl Scenario {
 
     fn complete_workload(&mut self) {
         let gpus = u32::try_from(self.gpu_count()).unwrap_or(u32::MAX);
-        let per_node = self
-            .pools
-            .iter()
-            .map(|pool| pool.gpus_per_node)
-            .find(|&gpus| gpus > 0);
+        let pools = self.pools.iter().map(|pool| pool.gpus_per_node);
+        let listed = self.cluster.iter().flat_map(super::Cluster::gpus);
+        let per_node = pools.chain(listed).find(|&gpus| gpus > 0);
         let window = match self.run.horizon {
             Horizon::After(length) => length,
             Horizon::Drain => WINDOW,
@@ -77,14 +82,22 @@ impl Scenario {
                     stream.gpus = gpus;
                 }
             }
-            Workload::Native(_) | Workload::Helios(_) => {}
+            Workload::Native(_) | Workload::Helios(_) | Workload::Openb(_) => {}
+            Workload::OpenbFill(_) => {}
         }
     }
 
     /// Makes paths relative to `folder` absolute, so that the scenario can be run from anywhere.
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        if let Workload::Native(table) | Workload::Helios(table) = &mut self.workload {
-            table.path = folder.join(&table.path);
+        match &mut self.workload {
+            Workload::Native(table) | Workload::Helios(table) | Workload::Openb(table) => {
+                table.path = folder.join(&table.path);
+            }
+            Workload::OpenbFill(fill) => fill.path = folder.join(&fill.path),
+            _ => {}
+        }
+        if let Some(cluster) = &mut self.cluster {
+            cluster.path = folder.join(&cluster.path);
         }
     }
 

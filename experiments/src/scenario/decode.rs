@@ -7,7 +7,7 @@ use windtunnel_policies::registry;
 use super::decode_workload::workload;
 use super::fields::{Fields, Keys, whole, wrong};
 use super::source::{Source, SourceError};
-use super::{Faults, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{Cluster, Faults, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -15,8 +15,8 @@ pub(super) const WHOLE_MAX: u32 = 10_000_000;
 
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
-    required: &["scenario", "workload", "pools", "platforms"],
-    optional: &["faults", "staff"],
+    required: &["scenario", "workload", "platforms"],
+    optional: &["pools", "cluster", "faults", "staff"],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
@@ -34,6 +34,11 @@ pub(super) const POOL: Keys = Keys {
         "memory_gib",
         "usd_per_node_hour",
     ],
+};
+pub(super) const CLUSTER: Keys = Keys {
+    what: "[cluster]",
+    required: &["kind", "path"],
+    optional: &["usd_per_gpu_hour"],
 };
 pub(super) const RENTED: Keys = Keys {
     what: "rented",
@@ -80,7 +85,17 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
     })?;
     let at = 0..source.text.find('\n').unwrap_or(source.text.len());
     let top = Fields::new(source, &SCENARIO, whole.get_ref(), at)?;
-    let pools = top.tables("pools", &POOL)?;
+    let cluster = top.table("cluster", &CLUSTER)?;
+    let pools = match (&cluster, top.value("pools")) {
+        (Some(_), Some(_)) => {
+            return Err(top.wrong("cluster", "give either [[pools]] or a [cluster]"));
+        }
+        (None, None) => {
+            let label = "a scenario needs [[pools]], or a [cluster] from a list of nodes";
+            return Err(source.error(top.at.clone(), "`pools` is missing", label));
+        }
+        _ => top.tables("pools", &POOL)?,
+    };
     let platforms = top.tables("platforms", &PLATFORM)?;
     Ok(Scenario {
         run: match top.table("scenario", &RUN)? {
@@ -88,7 +103,11 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             None => unreachable!("a required key"),
         },
         workload: workload(&top)?,
-        pools: named("pools", &top, &pools, pool)?,
+        pools: match cluster {
+            Some(_) => Vec::new(),
+            None => named("pools", &top, &pools, pool)?,
+        },
+        cluster: cluster.as_ref().map(listed).transpose()?,
         faults: top
             .table("faults", &FAULTS)?
             .map_or(Ok(Faults::default()), |f| faults(&f))?,
@@ -187,6 +206,13 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             .unwrap_or_default(),
         usd_per_node_hour: fields.dollars("usd_per_node_hour")?.unwrap_or_default(),
     })
+}
+
+fn listed(fields: &Fields<'_>) -> Read<Cluster> {
+    fields.word("kind", &[("openb", ())])?;
+    let mut cluster = Cluster::openb(fields.name("path")?);
+    cluster.usd_per_gpu_hour = fields.dollars("usd_per_gpu_hour")?.unwrap_or_default();
+    Ok(cluster)
 }
 
 fn rented(fields: &Fields<'_>) -> Read<Rented> {

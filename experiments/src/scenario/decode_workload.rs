@@ -7,7 +7,7 @@ use windtunnel_core::SimDuration;
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, FillPods, Rate, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -52,6 +52,11 @@ const TABLE: Keys = Keys {
     required: &["kind", "path"],
     optional: &["strict", "stream", "first"],
 };
+const FILL: Keys = Keys {
+    what: "an openb-fill [workload]",
+    required: &["kind", "path"],
+    optional: &["strict", "percent", "interval"],
+};
 pub(super) const WEEK: Keys = Keys {
     what: "pattern",
     required: &["hours", "days"],
@@ -64,12 +69,15 @@ const KINDS: text::Words<Kind> = &[
     ("poisson", Kind::Poisson),
     ("native", Kind::Native),
     ("helios", Kind::Helios),
+    ("openb", Kind::Openb),
+    ("openb-fill", Kind::OpenbFill),
 ];
 
 /// The keys that a kind of workload takes.
 pub(super) fn keys_of(kind: &str) -> Keys {
     match KINDS.iter().find(|(name, _)| *name == kind) {
-        Some((_, Kind::Native | Kind::Helios)) => TABLE,
+        Some((_, Kind::Native | Kind::Helios | Kind::Openb)) => TABLE,
+        Some((_, Kind::OpenbFill)) => FILL,
         Some((_, Kind::Poisson)) => STREAM,
         _ => DRAWN,
     }
@@ -82,6 +90,8 @@ enum Kind {
     Poisson,
     Native,
     Helios,
+    Openb,
+    OpenbFill,
 }
 
 /// The kind is looked up first, for it says which other keys there are.
@@ -132,6 +142,8 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
         Kind::Poisson => Workload::Poisson(stream(&below(&STREAM)?)?),
         Kind::Native => Workload::Native(file(&below(&TABLE)?)?),
         Kind::Helios => Workload::Helios(file(&below(&TABLE)?)?),
+        Kind::Openb => Workload::Openb(file(&below(&TABLE)?)?),
+        Kind::OpenbFill => Workload::OpenbFill(fill(&below(&FILL)?)?),
     })
 }
 
@@ -284,6 +296,19 @@ fn stream(fields: &Fields<'_>) -> Read<Stream> {
         run_mean: fields
             .duration("run_mean")?
             .unwrap_or(SimDuration::from_hours(1)),
+    })
+}
+
+fn fill(fields: &Fields<'_>) -> Read<FillPods> {
+    let interval = fields.duration("interval")?;
+    if interval.is_some_and(SimDuration::is_zero) {
+        return Err(fields.wrong("interval", "it is longer than 0s"));
+    }
+    Ok(FillPods {
+        path: fields.name("path")?.into(),
+        strict: fields.flag("strict")?.unwrap_or_default(),
+        percent: fields.whole("percent", 1..=1_000)?.unwrap_or(130),
+        interval: interval.unwrap_or(SimDuration::from_secs(1)),
     })
 }
 

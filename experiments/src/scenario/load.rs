@@ -75,10 +75,7 @@ impl Scenario {
         } else {
             Self::read(&text, &name)?
         };
-        // A bare file name has an empty parent, which has no absolute form.
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         scenario.resolve_paths(&folder);

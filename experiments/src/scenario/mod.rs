@@ -6,6 +6,7 @@
 
 mod build;
 mod check;
+mod cluster;
 mod decode;
 mod decode_workload;
 mod fields;
@@ -19,10 +20,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
 
+pub use cluster::Cluster;
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
-pub use workload::{Drawn, Rate, Stream, Table, Week, Workload};
+pub use workload::{Drawn, FillPods, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
 ///
@@ -41,8 +43,12 @@ pub struct Scenario {
     pub run: Run,
     /// The jobs.
     pub workload: Workload,
-    /// The hardware; a pool's place is its id in the engine.
+    /// The hardware; a pool's place is its id in the engine. Either pools or a cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
+    /// The hardware as a list of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// The faults that befall the nodes.
     pub faults: Faults,
     /// The people, for platforms that do not say otherwise.
@@ -239,16 +245,16 @@ impl Scenario {
     #[must_use]
     pub fn gpu_count(&self) -> u64 {
         let gpus = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.gpus_per_node);
-        self.pools.iter().map(gpus).sum()
+        let listed = self.cluster.iter().flat_map(Cluster::gpus);
+        self.pools.iter().map(gpus).sum::<u64>() + listed.map(u64::from).sum::<u64>()
     }
 
     /// Nodes when every pool is at its largest.
     #[must_use]
     pub fn node_count(&self) -> u64 {
-        self.pools
-            .iter()
-            .map(|pool| u64::from(pool.max_nodes()))
-            .sum()
+        let nodes = self.pools.iter().map(|pool| u64::from(pool.max_nodes()));
+        let listed = self.cluster.iter().flat_map(Cluster::gpus);
+        nodes.sum::<u64>() + listed.count() as u64
     }
 
     /// The JSON Schema of scenario files, for editors and other programs.

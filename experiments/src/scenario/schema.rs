@@ -6,9 +6,10 @@ use super::fields::Keys;
 use super::{decode, decode_workload};
 
 /// The keys of each table: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 7] = [
+const TABLES: [(&str, Keys); 8] = [
     ("Run", decode::RUN),
     ("Pool", decode::POOL),
+    ("Cluster", decode::CLUSTER),
     ("Rented", decode::RENTED),
     ("Faults", decode::FAULTS),
     ("Staff", decode::STAFF),
@@ -59,6 +60,6 @@ mod tests {
             assert_eq!(table["additionalProperties"], false, "{}", keys.what);
             tables += 1;
         });
-        assert_eq!(tables, 1 + TABLES.len() + 5);
+        assert_eq!(tables, 1 + TABLES.len() + 7);
     }
 }

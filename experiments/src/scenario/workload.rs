@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 use windtunnel_core::{Bytes, Checkpoint, SimDuration};
+use windtunnel_traces::openb::Fill;
 use windtunnel_traces::synthetic::{Pattern, Poisson, Synthetic};
 
 use super::text;
@@ -24,6 +25,10 @@ pub enum Workload {
     Native(Table),
     /// Read from the Helios Venus table.
     Helios(Table),
+    /// Read from a list of openb pods, by their own clock.
+    Openb(Table),
+    /// openb pods that fill the cluster one by one and never leave.
+    OpenbFill(FillPods),
 }
 
 impl Workload {
@@ -36,6 +41,8 @@ impl Workload {
             Self::Poisson(_) => "poisson",
             Self::Native(_) => "native",
             Self::Helios(_) => "helios",
+            Self::Openb(_) => "openb",
+            Self::OpenbFill(_) => "openb-fill",
         }
     }
 
@@ -43,7 +50,7 @@ impl Workload {
     #[must_use]
     pub fn table(&self) -> Option<&Table> {
         match self {
-            Self::Native(table) | Self::Helios(table) => Some(table),
+            Self::Native(table) | Self::Helios(table) | Self::Openb(table) => Some(table),
             _ => None,
         }
     }
@@ -326,6 +333,46 @@ pub struct Table {
     #[serde(serialize_with = "text::number")]
     #[schemars(with = "NumberOrWord")]
     pub first: Option<u64>,
+}
+
+/// A list of pods that fill the cluster, drawn anew for each seed; see
+/// [`Fill`](windtunnel_traces::openb::Fill).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FillPods {
+    /// The file, relative to the scenario file.
+    pub path: PathBuf,
+    /// Whether a row that would have to be repaired or dropped is an error.
+    pub strict: bool,
+    /// How much of the GPUs is asked for in the end, in percent.
+    pub percent: u32,
+    /// Time between two pods.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub interval: SimDuration,
+}
+
+impl FillPods {
+    /// The generator, for a cluster of so many GPUs.
+    #[must_use]
+    pub fn generator(&self, gpus: u64) -> Fill {
+        Fill {
+            percent: self.percent,
+            interval: self.interval,
+            ..Fill::new(gpus.saturating_mul(1_000))
+        }
+    }
+
+    /// The file as a table of its own.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        Table {
+            path: self.path.clone(),
+            strict: self.strict,
+            stream: false,
+            first: None,
+        }
+    }
 }
 
 /// For the schema: a number or `"none"`.

@@ -157,7 +157,7 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
                     break;
                 }
                 let state = world.cluster.node(node);
-                if state.is_usable() {
+                if state.pool == pool && state.is_usable() {
                     left -= fill(space, node, &request, left);
                 }
             }

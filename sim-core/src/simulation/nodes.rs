@@ -139,12 +139,10 @@ impl Simulation {
 
     /// Nodes of a pool that are requested or there.
     fn present(&self, pool: PoolId) -> u32 {
-        let entry = &self.world.cluster.pools[pool.index()];
-        let first = entry.first.index();
-        let nodes = &self.world.cluster.nodes[first..first + entry.max_nodes as usize];
-        let there = nodes
-            .iter()
-            .filter(|node| node.stage != Stage::Absent)
+        let cluster = &self.world.cluster;
+        let there = cluster
+            .nodes_of(pool)
+            .filter(|node| cluster.node(*node).stage != Stage::Absent)
             .count();
         u32::try_from(there).unwrap_or(u32::MAX)
     }
@@ -173,11 +171,10 @@ impl Simulation {
         let Some(elastic) = self.elastic(pool) else {
             return Ok(());
         };
-        let entry = &self.world.cluster.pools[pool.index()];
-        let (first, count) = (entry.first.0, entry.max_nodes);
-        let absent: Vec<NodeId> = (first..first + count)
-            .map(NodeId)
-            .filter(|node| self.world.cluster.node(*node).stage == Stage::Absent)
+        let cluster = &self.world.cluster;
+        let absent: Vec<NodeId> = cluster
+            .nodes_of(pool)
+            .filter(|node| cluster.node(*node).stage == Stage::Absent)
             .take(wanted as usize)
             .collect();
         for node in absent {

@@ -15,7 +15,7 @@ use whole::WholeIndex;
 /// What the space must know of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolInfo {
-    /// First node.
+    /// First node; nodes of other pools may lie between it and the last.
     pub(crate) first: u32,
     /// One past the last node.
     pub(crate) end: u32,
@@ -53,6 +53,8 @@ pub(crate) struct Space {
     nodes: Vec<NodeFree>,
     pub(crate) pools: Vec<PoolInfo>,
     pool_of: Vec<PoolId>,
+    /// Whether nodes of different pools take turns.
+    mixed: bool,
     /// Nodes touched, oldest first, from log position `log_start`.
     log: Vec<NodeId>,
     log_start: u64,
@@ -64,14 +66,11 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>) -> Self {
-        let mut pool_of = vec![PoolId(0); nodes.len()];
-        for (pool, id) in pools.iter().zip(0..) {
-            pool_of[pool.first as usize..pool.end as usize].fill(PoolId(id));
-        }
+    pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>, pool_of: Vec<PoolId>) -> Self {
         Self {
             nodes,
             pools,
+            mixed: !pool_of.is_sorted(),
             pool_of,
             log: Vec::new(),
             log_start: 0,
@@ -226,9 +225,10 @@ impl Space {
             whole,
             nodes,
             pools,
+            pool_of,
             ..
         } = self;
-        whole.get_or_insert_with(|| Box::new(WholeIndex::new(nodes, pools)))
+        whole.get_or_insert_with(|| Box::new(WholeIndex::new(nodes, pool_of, pools.len())))
     }
 
     /// Tasks of so many whole GPUs each that fit in `pools`, whose models they must accept.
@@ -281,6 +281,8 @@ impl Space {
     }
 
     /// The first node at or after `from` within `pools` where a task of the shape fits.
+    ///
+    /// Where nodes of different pools take turns, nodes outside `pools` are passed one by one.
     pub(crate) fn next_feasible(
         &mut self,
         shape: ShapeId,
@@ -292,6 +294,10 @@ impl Space {
             let accepted = self.accepted(request, pools);
             self.whole();
             let index = self.whole.as_ref()?;
+            if self.mixed {
+                let next = |at| index.next(count, at, u32::MAX);
+                return self.first_within(accepted, from, next);
+            }
             return accepted.iter().find_map(|pool| {
                 let pool = &self.pools[pool.index()];
                 index
@@ -301,6 +307,10 @@ impl Space {
         }
         self.refresh(shape, request);
         let index = self.shapes[shape.index()].as_ref()?;
+        if self.mixed {
+            let next = |at| index.feasible.next_at_or_after(at);
+            return self.first_within(pools, from, next);
+        }
         let mut at = from.0;
         for pool in pools.iter() {
             let Some(pool) = self.pools.get(pool.index()) else {
@@ -317,6 +327,23 @@ impl Space {
             }
         }
         None
+    }
+
+    /// The first node of `pools` that `next` finds, going on behind those of other pools.
+    fn first_within(
+        &self,
+        pools: PoolSet,
+        from: NodeId,
+        next: impl Fn(u32) -> Option<u32>,
+    ) -> Option<NodeId> {
+        let mut at = from.0;
+        loop {
+            let found = next(at)?;
+            if pools.contains(self.pool_of[found as usize]) {
+                return Some(NodeId(found));
+            }
+            at = found + 1;
+        }
     }
 }
 

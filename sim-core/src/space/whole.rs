@@ -3,9 +3,8 @@
 //! Such requests are the bulk of many traces; they share this index instead of paying one test per
 //! shape and touched node.
 
-use super::PoolInfo;
 use crate::device::{MAX_DEVICES, NodeFree};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, PoolId};
 
 const LEVELS: usize = MAX_DEVICES + 1;
 
@@ -34,15 +33,13 @@ pub(super) struct WholeIndex {
 }
 
 impl WholeIndex {
-    pub(super) fn new(nodes: &[NodeFree], pools: &[PoolInfo]) -> Self {
+    pub(super) fn new(nodes: &[NodeFree], pool_of: &[PoolId], pools: usize) -> Self {
         let mut index = Self {
             levels: MaxTree::new(nodes.len()),
-            slots: vec![[0; MAX_DEVICES]; pools.len()],
+            slots: vec![[0; MAX_DEVICES]; pools],
         };
-        for (pool, place) in pools.iter().zip(0..) {
-            for node in pool.first..pool.end {
-                index.update(NodeId(node), place, &nodes[node as usize]);
-            }
+        for ((node, pool), id) in nodes.iter().zip(pool_of).zip(0..) {
+            index.update(NodeId(id), pool.index(), node);
         }
         index
     }

@@ -57,6 +57,28 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    fn new(pool: PoolId, ordinal: u32, stage: Stage, full: NodeFree) -> Self {
+        Self {
+            pool,
+            ordinal,
+            stage,
+            failed: false,
+            noticed: false,
+            cordoned: false,
+            under_notice: false,
+            free: NodeFree {
+                open: stage == Stage::Up,
+                ..full
+            },
+            tasks: SmallVec::new(),
+            holds: SmallVec::new(),
+            paid_since: None,
+            dirty: false,
+            booking: Booking::default(),
+            booked_held: SmallVec::new(),
+        }
+    }
+
     /// Whether a scheduler may place tasks here, as far as anybody knows.
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Up && !self.noticed && !self.cordoned && !self.under_notice
@@ -114,7 +136,6 @@ pub(crate) struct Pool {
     pub(crate) name: String,
     /// What plans know of it, too.
     pub(crate) info: PoolInfo,
-    pub(crate) first: NodeId,
     pub(crate) max_nodes: u32,
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
@@ -137,20 +158,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(supply: &Supply, infos: &[PoolInfo]) -> Self {
-        let mut nodes = Vec::new();
+    pub(crate) fn new(supply: &Supply, infos: &[PoolInfo], node_pools: &[PoolId]) -> Self {
+        let mut nodes = Vec::with_capacity(node_pools.len());
         let mut pools = Vec::new();
-        for ((spec, info), id) in supply.pools.iter().zip(infos).zip(0..) {
+        for (spec, info) in supply.pools.iter().zip(infos) {
             let model = &spec.model;
             let full = NodeFree::empty(model.gpus, model.cpu.0, model.memory.0);
-            let present = match spec.tenure {
-                Tenure::Owned { nodes } => nodes,
-                Tenure::Rented(elastic) => elastic.min,
-            };
             pools.push(Pool {
                 name: spec.name.clone(),
                 info: *info,
-                first: NodeId(info.first),
                 max_nodes: spec.max_nodes(),
                 full,
                 totals: PoolTotals {
@@ -163,32 +179,21 @@ impl Cluster {
                 },
                 changed: true,
             });
-            for ordinal in 0..spec.max_nodes() {
-                let stage = if ordinal < present {
-                    Stage::Up
-                } else {
-                    Stage::Absent
-                };
-                nodes.push(Node {
-                    pool: PoolId(id),
-                    ordinal,
-                    stage,
-                    failed: false,
-                    noticed: false,
-                    cordoned: false,
-                    under_notice: false,
-                    free: NodeFree {
-                        open: stage == Stage::Up,
-                        ..full
-                    },
-                    tasks: SmallVec::new(),
-                    holds: SmallVec::new(),
-                    paid_since: None,
-                    dirty: false,
-                    booking: Booking::default(),
-                    booked_held: SmallVec::new(),
-                });
-            }
+        }
+        let mut ordinals = vec![0; pools.len()];
+        for &pool in node_pools {
+            let ordinal = &mut ordinals[pool.index()];
+            let present = match supply.pools[pool.index()].tenure {
+                Tenure::Owned { nodes } => nodes,
+                Tenure::Rented(elastic) => elastic.min,
+            };
+            let stage = if *ordinal < present {
+                Stage::Up
+            } else {
+                Stage::Absent
+            };
+            nodes.push(Node::new(pool, *ordinal, stage, pools[pool.index()].full));
+            *ordinal += 1;
         }
         let mut cluster = Self {
             nodes,
@@ -216,6 +221,14 @@ impl Cluster {
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// Nodes of a pool, by id.
+    pub(crate) fn nodes_of(&self, pool: PoolId) -> impl Iterator<Item = NodeId> + use<'_> {
+        let info = &self.pools[pool.index()].info;
+        (info.first..info.end)
+            .map(NodeId)
+            .filter(move |node| self.node(*node).pool == pool)
     }
 
     /// Payment for a node begins.

@@ -105,7 +105,7 @@ impl World {
     ) -> Result<Self, BuildError> {
         supply.check()?;
         let mut infos = Vec::new();
-        let mut first = 0;
+        let node_pools = supply.node_pools();
         for (place, pool) in supply.pools.iter().enumerate() {
             let model = names
                 .gpu_model(&pool.model.gpu_model)
@@ -113,16 +113,21 @@ impl World {
             let sharing = settings
                 .get(place)
                 .map_or(Sharing::default(), |s| s.sharing);
-            let end = first + pool.max_nodes();
             infos.push(PoolInfo {
-                first,
-                end,
+                first: 0,
+                end: 0,
                 sharing,
                 model: 1 << model.0,
             });
-            first = end;
         }
-        let cluster = Cluster::new(supply, &infos);
+        for (node, pool) in (0..).zip(&node_pools) {
+            let info = &mut infos[pool.index()];
+            if info.end == 0 {
+                info.first = node;
+            }
+            info.end = node + 1;
+        }
+        let cluster = Cluster::new(supply, &infos, &node_pools);
         let free: Vec<NodeFree> = cluster.nodes.iter().map(|node| node.free).collect();
         Ok(Self {
             now: SimTime::ZERO,
@@ -137,7 +142,7 @@ impl World {
             listed_demands: vec![Vec::new(); scheduler_pools.len()],
             scheduler_pools: scheduler_pools.to_vec(),
             limit: LimitMode::Exact,
-            space: RefCell::new(Space::new(free, infos)),
+            space: RefCell::new(Space::new(free, infos, node_pools)),
             next_job: 0,
         })
     }
@@ -426,9 +431,12 @@ impl World {
 
     /// The id of a node by its pool and place.
     #[must_use]
-    pub fn node_at(&self, pool: PoolId, ordinal: u32) -> Option<NodeId> {
-        let pool = self.cluster.pools.get(pool.index())?;
-        (ordinal < pool.max_nodes).then(|| NodeId(pool.first.0 + ordinal))
+    pub fn node_at(&self, id: PoolId, ordinal: u32) -> Option<NodeId> {
+        let pool = self.cluster.pools.get(id.index())?;
+        if pool.info.end - pool.info.first == pool.max_nodes {
+            return (ordinal < pool.max_nodes).then(|| NodeId(pool.info.first + ordinal));
+        }
+        self.cluster.nodes_of(id).nth(ordinal as usize)
     }
 }
 

@@ -295,7 +295,18 @@ impl Case {
             let repair = self.ticks(repair);
             (PoolId(pool), ordinal, Fault { at, repair })
         });
-        Supply::new(pools.collect()).with_faults(ListedFaults(faults.collect()))
+        let supply = Supply::new(pools.collect()).with_faults(ListedFaults(faults.collect()));
+        if self.seed.is_multiple_of(2) {
+            return supply;
+        }
+        // Pools take turns: the first node of each, then the second of each, ….
+        let most = self.pools.iter().map(|pool| pool.nodes).max().unwrap_or(0);
+        let turns = (0..most).flat_map(|ordinal| {
+            let pools = self.pools.iter().zip(0..);
+            let there = pools.filter(move |(pool, _)| ordinal < pool.nodes);
+            there.map(|(_, id)| PoolId(id))
+        });
+        supply.in_order(turns.collect())
     }
 
     fn names() -> Names {

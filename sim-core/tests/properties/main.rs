@@ -4,6 +4,7 @@
 mod bitset;
 mod chaos;
 mod conservation;
+mod fragmentation;
 mod ledger;
 mod plans;
 mod queue;

@@ -6,5 +6,6 @@
 mod broken;
 mod helios;
 mod native;
+mod openb;
 mod support;
 mod synthetic;

@@ -1,0 +1,3 @@
+//! Recorded decisions of real systems, replayed.
+
+pub mod fgd;

@@ -1,0 +1,86 @@
+//! Fragmentation kept up to date node by node against a plain recomputation, at every instant.
+
+use proptest::prelude::*;
+use windtunnel_core::{
+    Fragmentation, FragmentationMeter, NodeView, Observer, Target, Targets, View,
+};
+
+use crate::chaos::{Case, Log, case};
+
+struct Checker {
+    case: Case,
+    targets: Targets,
+    meter: FragmentationMeter,
+}
+
+impl Checker {
+    fn new(case: &Case) -> Self {
+        let targets = Targets::typical(&case.jobs());
+        Self {
+            case: case.clone(),
+            meter: FragmentationMeter::new(targets.clone()),
+            targets,
+        }
+    }
+
+    /// F and stranded of one node for one target, as the table in the docs has it.
+    fn of_node(&self, node: &NodeView<'_>, target: &Target) -> (u32, u32) {
+        let (free, want) = (node.free(), &target.request);
+        let model = self.case.supply().pools[node.pool().index()]
+            .model
+            .gpu_model
+            .clone();
+        let model: u32 = model[1..].parse().unwrap();
+        let all = free.milli;
+        if want.gpus.devices() == 0 || (want.models != 0 && want.models >> model & 1 == 0) {
+            return (all, 0);
+        }
+        let each = self.case.sharing(node.pool()).granted_each(want.gpus);
+        let left = free.left.iter().take(free.devices.into());
+        let (able, small): (Vec<u16>, Vec<u16>) = left.partition(|left| **left >= each);
+        let fits = able.len() >= want.gpus.devices() as usize;
+        let (cpu, memory) = (free.cpu >= want.cpu.0, free.memory >= want.memory.0);
+        let small = small.into_iter().map(u32::from).sum();
+        match (fits, cpu, memory) {
+            (true, true, true) => (small, 0),
+            (true, true, false) => (small, all),
+            (true, false, _) => (all, all),
+            (false, ..) => (all, 0),
+        }
+    }
+
+    fn plainly(&self, view: &View<'_>) -> Fragmentation {
+        let mut sum = Fragmentation {
+            weight: self.targets.weight(),
+            ..Fragmentation::default()
+        };
+        for node in view.nodes().filter(|node| node.free().open) {
+            sum.idle_milli += u64::from(node.free().milli);
+            for (slots, k) in sum.slots.iter_mut().zip([1, 2, 4, 8]) {
+                *slots += u64::from(node.free().whole() / k);
+            }
+            for target in self.targets.list() {
+                let (fragmented, stranded) = self.of_node(&node, target);
+                sum.fragmented += u128::from(target.count) * u128::from(fragmented);
+                sum.stranded += u128::from(target.count) * u128::from(stranded);
+            }
+        }
+        sum
+    }
+}
+
+impl Observer for Checker {
+    fn on_instant(&mut self, view: &View<'_>) {
+        self.meter.refresh(view);
+        assert_eq!(*self.meter.now(), self.plainly(view));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_meter_is_a_plain_sum(case in case()) {
+        let mut checker = Checker::new(&case);
+        // A run that breaks off was checked until then.
+        let _ = case.simulation(&Log::default()).run_with(&mut checker);
+    }
+}
