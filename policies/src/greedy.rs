@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use windtunnel_core::{
-    Advance, Decisions, Fit, JobId, JobNews, JobRef, News, Policy, Reason, TaskState, View,
+    Advance, Decisions, Fit, Grants, JobId, JobNews, JobRef, News, Policy, Reason, TaskState, View,
 };
 
 use crate::fifo::Never;
@@ -157,6 +157,10 @@ impl<P: Placer> Greedy<P> {
 impl<P: Placer + 'static> Policy for Greedy<P> {
     fn name(&self) -> &str {
         self.placer.name()
+    }
+
+    fn begin(&mut self, view: &View<'_>, _: Grants) {
+        self.placer.begin(view);
     }
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {

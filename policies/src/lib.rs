@@ -73,12 +73,18 @@ pub mod place;
 pub mod registry;
 pub mod testing;
 
+mod backfill;
 mod fifo;
 mod greedy;
+mod order;
+mod run_time;
 mod table;
 
+pub use backfill::EasyBackfill;
 pub use fifo::{Fifo, Never};
 pub use greedy::Greedy;
 pub use kubernetes::KubeDefault;
-pub use place::{BestFit, FirstFit, Placer};
+pub use order::{Key, Order};
+pub use place::{AnyPlacer, BestFit, FirstFit, Placer, RandomFit, WorstFit};
 pub use registry::{ParamInfo, PolicyInfo, RegistryError, known, policy};
+pub use run_time::{By, RunTimes};

@@ -1,19 +1,28 @@
 //! Where the tasks of one job go.
 
+mod any;
 mod best_fit;
+mod random;
+mod worst_fit;
 
-use windtunnel_core::{Fit, JobView, Plan};
+use windtunnel_core::{Fit, JobView, Plan, View};
 
+pub use any::AnyPlacer;
 pub use best_fit::{BestFit, best_fit_score};
+pub use random::RandomFit;
+pub use worst_fit::WorstFit;
 
 /// Chooses nodes for one job.
 ///
 /// # Contract
 /// Called only for jobs that may fit. On [`Fit::Now`] the plan has taken the capacity, on anything
 /// else it is unchanged. Equal capacity, equal job, equal answer.
-pub trait Placer: Clone + Send {
+pub trait Placer: Clone + Send + std::fmt::Debug {
     /// Kebab-case name: that of the greedy policy made of it.
     fn name(&self) -> &'static str;
+
+    /// Called once before the first event, for placers that draw.
+    fn begin(&mut self, _view: &View<'_>) {}
 
     /// Places all tasks that the job still needs (of an array, as many as fit), or none.
     fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit;

@@ -17,10 +17,13 @@ mod parse;
 
 use windtunnel_core::Policy;
 
+use crate::backfill::EasyBackfill;
 use crate::fifo::{Fifo, Never};
 use crate::greedy::Greedy;
 use crate::kubernetes::{Config, KubeDefault, Requeue, Tie, Version};
-use crate::place::{BestFit, FirstFit};
+use crate::order::Order;
+use crate::place::{AnyPlacer, BestFit, FirstFit, RandomFit, WorstFit};
+use crate::run_time::By;
 use parse::Args;
 
 /// A policy that text can name.
@@ -150,12 +153,66 @@ fn never(args: &Args<'_>) -> Result<Never, RegistryError> {
     args.choice("never", &[("reject", Never::Reject), ("wait", Never::Wait)])
 }
 
+const BY: ParamInfo = ParamInfo {
+    name: "by",
+    default: "estimate",
+    meaning: "where run times come from: `estimate`, the user's, else the walltime limit, or `oracle`, the truth",
+};
+
+const ORDER: ParamInfo = ParamInfo {
+    name: "order",
+    default: "fcfs",
+    meaning: "who is first: `fcfs`, by submission, `sjf`, the shortest run time, or `priority`, the highest",
+};
+
+const PLACER: ParamInfo = ParamInfo {
+    name: "placer",
+    default: "first-fit",
+    meaning: "where tasks go: `first-fit`, `best-fit`, `worst-fit` or `random`",
+};
+
+fn by(args: &Args<'_>) -> Result<By, RegistryError> {
+    args.choice("by", &[("estimate", By::Estimate), ("oracle", By::Oracle)])
+}
+
+fn order(args: &Args<'_>) -> Result<Order, RegistryError> {
+    args.choice(
+        "order",
+        &[
+            ("fcfs", Order::Fcfs),
+            ("sjf", Order::Sjf),
+            ("priority", Order::Priority),
+        ],
+    )
+}
+
+fn placer(args: &Args<'_>) -> Result<AnyPlacer, RegistryError> {
+    args.choice(
+        "placer",
+        &[
+            ("first-fit", AnyPlacer::First(FirstFit)),
+            ("best-fit", AnyPlacer::Best(BestFit)),
+            ("worst-fit", AnyPlacer::Worst(WorstFit)),
+            ("random", AnyPlacer::Random(RandomFit::default())),
+        ],
+    )
+}
+
 static KNOWN: &[PolicyInfo] = &[
     PolicyInfo {
         name: "best-fit",
         summary: "starts every job that fits, each task on the node it leaves with least CPU and GPU",
         params: &[NEVER],
         build: |args| Ok(Box::new(Greedy::new(BestFit).never(never(args)?))),
+    },
+    PolicyInfo {
+        name: "easy-backfill",
+        summary: "starts later jobs early where that does not delay the first one that does not fit",
+        params: &[BY, ORDER, PLACER, NEVER],
+        build: |args| {
+            let policy = EasyBackfill::new(placer(args)?).order(order(args)?, by(args)?);
+            Ok(Box::new(policy.never(never(args)?)))
+        },
     },
     PolicyInfo {
         name: "fifo",
@@ -174,6 +231,21 @@ static KNOWN: &[PolicyInfo] = &[
         summary: "kube-scheduler: one pod at a time, least allocated and balanced nodes first, no gangs",
         params: KUBE,
         build: |args| Ok(Box::new(KubeDefault::new(kube(args)?))),
+    },
+    PolicyInfo {
+        name: "random",
+        summary: "starts every job that fits, each task on a node drawn among those where it fits",
+        params: &[NEVER],
+        build: |args| {
+            let policy = Greedy::new(RandomFit::default());
+            Ok(Box::new(policy.never(never(args)?)))
+        },
+    },
+    PolicyInfo {
+        name: "worst-fit",
+        summary: "starts every job that fits, each task on the node it leaves with most CPU and GPU",
+        params: &[NEVER],
+        build: |args| Ok(Box::new(Greedy::new(WorstFit).never(never(args)?))),
     },
 ];
 

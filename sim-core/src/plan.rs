@@ -1,10 +1,12 @@
 //! What-if reasoning over free capacity: an overlay with an undo journal, never a copy.
 
 use std::cell::RefMut;
+use std::collections::BTreeMap;
 
 use crate::decision::{Keeps, Spot, Spots};
-use crate::device::{DeviceSet, NodeFree, Sharing};
-use crate::ids::{NodeId, PoolSet, ShapeId, TaskRef};
+use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
+use crate::ids::{DemandId, NodeId, PoolSet, ShapeId, TaskRef};
+use crate::job::TaskRequest;
 use crate::live::Job;
 use crate::space::Space;
 use crate::task::TaskState;
@@ -72,7 +74,7 @@ impl<'a> Plan<'a> {
     pub fn best_by(
         &mut self,
         job: JobView<'_>,
-        mut score: impl FnMut(&NodeFree, &crate::TaskRequest) -> Score,
+        mut score: impl FnMut(&NodeFree, &TaskRequest) -> Score,
     ) -> Fit {
         self.place_all(job, |plan, shape, request, pools, _, _| {
             let mut best: Option<(Score, NodeId)> = None;
@@ -106,7 +108,7 @@ impl<'a> Plan<'a> {
         mut choose: impl FnMut(
             &mut Self,
             ShapeId,
-            &crate::TaskRequest,
+            &TaskRequest,
             PoolSet,
             NodeId,
             usize,
@@ -164,6 +166,28 @@ impl<'a> Plan<'a> {
         job.can_ever_fit() && self.enough_slots(job.job, job.job.pools)
     }
 
+    /// The same for any job listed under a unit shape, without a look at one. `false` for a shape of
+    /// another scheduler's table or never heard of.
+    ///
+    /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.
+    pub fn may_fit_shape(&mut self, shape: DemandId) -> bool {
+        let world = self.view.world;
+        let Some(demand) = world.demands.list.get(shape.index()) else {
+            return false;
+        };
+        if !demand.can_ever {
+            return false;
+        }
+        if let Some((gpus, tasks)) = demand.plain {
+            return self.space.whole_slots(gpus, demand.accepted) >= tasks;
+        }
+        let pools = demand.key.pools;
+        demand.key.needs.iter().all(|&(shape, count)| {
+            let request = world.shapes.request(shape);
+            self.space.slots(shape, request, pools) >= u64::from(count)
+        })
+    }
+
     /// A quick no: some group has more pending tasks than would fit one by one.
     fn enough_slots(&mut self, job: &Job, pools: PoolSet) -> bool {
         let groups = &job.spec.request.groups;
@@ -214,7 +238,7 @@ impl<'a> Plan<'a> {
         self.take_request(node, task.request())
     }
 
-    fn take_request(&mut self, node: NodeId, request: &crate::TaskRequest) -> bool {
+    fn take_request(&mut self, node: NodeId, request: &TaskRequest) -> bool {
         let sharing = self.space.sharing(node);
         let mut free = *self.space.node(node);
         if !free.fits(request, sharing) {
@@ -241,7 +265,7 @@ impl<'a> Plan<'a> {
             return false;
         }
         free.take(
-            crate::Grant {
+            Grant {
                 devices,
                 milli_each,
             },
@@ -296,7 +320,7 @@ impl<'a> Plan<'a> {
             Keeps::Nothing => request.memory.0,
             _ => 0,
         };
-        let grant = crate::Grant {
+        let grant = Grant {
             devices: spot.devices.unwrap_or_default(),
             milli_each: self.space.sharing(spot.node).granted_each(request.gpus),
         };
@@ -309,6 +333,36 @@ impl<'a> Plan<'a> {
             self.space.change(spot.node, free);
         }
         fits
+    }
+
+    /// What each [`take`](Self::take) and each task of a placement since `mark` took, in order: the
+    /// node and the GPUs. Only takings may have happened since.
+    #[must_use]
+    pub fn taken_since(&self, mark: Mark) -> Vec<(NodeId, Grant)> {
+        let mut after: BTreeMap<NodeId, NodeFree> = BTreeMap::new();
+        let changes = self.space.changes_since(mark.0).iter().rev();
+        let mut taken: Vec<(NodeId, Grant)> = changes
+            .map(|(node, before)| {
+                let left = after.insert(*node, *before);
+                let grant = difference(before, &left.unwrap_or(*self.space.node(*node)));
+                (*node, grant)
+            })
+            .collect();
+        taken.reverse();
+        taken
+    }
+
+    /// Pretends that a task like `request` that got `grant` on a node is gone: gives back what
+    /// [`taken_since`](Self::taken_since) tells of.
+    pub fn give_back(&mut self, node: NodeId, grant: Grant, request: &TaskRequest) {
+        let mut free = *self.space.node(node);
+        free.give(grant, request.cpu.0, request.memory.0);
+        self.space.change(node, free);
+    }
+
+    /// Pretends that so much is free on a node, whatever is.
+    pub fn set_free(&mut self, node: NodeId, free: NodeFree) {
+        self.space.change(node, free);
     }
 
     /// What is free on a node, in this plan.
@@ -348,6 +402,19 @@ impl<'a> Plan<'a> {
     pub fn undo_to(&mut self, mark: Mark) {
         self.space.undo_to(mark.0);
     }
+}
+
+/// The GPUs that one task took.
+fn difference(before: &NodeFree, after: &NodeFree) -> Grant {
+    let mut grant = Grant::default();
+    for device in 0..u32::from(before.devices) {
+        let milli = before.left[device as usize] - after.left[device as usize];
+        if milli > 0 {
+            grant.devices.0 |= DeviceSet::one(device).0;
+            grant.milli_each = milli;
+        }
+    }
+    grant
 }
 
 /// Tasks that a job's units still need: for an elastic job up to its minimum.

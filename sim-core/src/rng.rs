@@ -61,6 +61,13 @@ impl Clone for StreamRng {
     }
 }
 
+impl StreamRng {
+    /// The next 64 bits, for those who draw no distribution and need no generator's traits.
+    pub fn next_word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
+
 impl TryRng for StreamRng {
     type Error = Infallible;
 

@@ -373,6 +373,12 @@ impl<'a> JobView<'a> {
         }
     }
 
+    /// Whether it is among [`View::pending_jobs`]: has tasks to place now. O(1).
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.job.listed
+    }
+
     /// Why admission holds it back, if it does.
     #[must_use]
     pub fn withheld(&self) -> Option<Reason> {

@@ -6,7 +6,9 @@
 )]
 
 mod adversity;
+mod backfill;
 mod equivalence;
 mod golden;
 mod support;
+mod textbook;
 mod venus;

@@ -120,6 +120,11 @@ impl Space {
         self.journal.len()
     }
 
+    /// Nodes changed since `mark` and not undone, each as it was before, in order.
+    pub(crate) fn changes_since(&self, mark: usize) -> &[(NodeId, NodeFree)] {
+        &self.journal[mark..]
+    }
+
     pub(crate) fn undo_to(&mut self, mark: usize) {
         while self.journal.len() > mark {
             if let Some((node, free)) = self.journal.pop() {

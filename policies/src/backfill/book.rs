@@ -1,0 +1,284 @@
+//! What both backfilling policies keep: who waits, in which list; who runs, until when by estimate.
+//!
+//! Kept up to date from the news and from the policy's own decisions, never by looking at the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windtunnel_core::{
+    Advance, Decisions, DemandId, JobId, JobRef, JobView, News, Reason, SimDuration, SimTime,
+    TaskRef, TaskState, View,
+};
+
+use super::queue::{Entry, Queues};
+use crate::fifo::Never;
+use crate::order::{Key, Order};
+use crate::run_time::RunTimes;
+
+/// Stands for all tasks of a job.
+const WHOLE: u32 = u32::MAX;
+
+/// Something that runs and will end by estimate: a job, or one task of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    /// When, by estimate; may have passed.
+    pub(super) end: SimTime,
+    id: JobId,
+    task: u32,
+    attempt: u32,
+    slot: u32,
+}
+
+impl Due {
+    pub(super) const fn job(&self) -> JobRef {
+        JobRef {
+            slot: self.slot,
+            id: self.id,
+        }
+    }
+
+    /// The task of an array that it is about, with its attempt; `None`: all of the job.
+    pub(super) fn task(&self) -> Option<TaskRef> {
+        (self.task != WHOLE).then_some(TaskRef {
+            job: self.job(),
+            group: 0,
+            index: self.task,
+            attempt: self.attempt,
+        })
+    }
+}
+
+/// What is known of a job by its slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    id: JobId,
+    waits: Option<(DemandId, Key)>,
+    runs: Option<SimTime>,
+    /// Whether it was placed as a whole, with or without a known end.
+    placed: bool,
+    /// Whether it is an array of which something was placed.
+    array: bool,
+}
+
+/// Who waits and who runs.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    order: Order,
+    pub(super) runs: RunTimes,
+    pub(super) queues: Queues,
+    known: Vec<Known>,
+    /// Expected ends, soonest first.
+    pub(super) due: BTreeSet<Due>,
+    /// Expected ends of tasks of arrays.
+    tasks: BTreeMap<TaskRef, SimTime>,
+    /// Jobs that came since the last call, in order.
+    pub(super) fresh: Vec<(DemandId, Entry)>,
+    /// Whether capacity may have grown since the last call.
+    pub(super) grew: bool,
+    /// Whether something came to its end before its time, or the cluster changed.
+    pub(super) surprised: bool,
+}
+
+impl Book {
+    pub(super) fn new(order: Order, runs: RunTimes) -> Self {
+        Self {
+            order,
+            runs,
+            queues: Queues::default(),
+            known: Vec::new(),
+            due: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            fresh: Vec::new(),
+            grew: false,
+            surprised: false,
+        }
+    }
+
+    /// Brings the book up to date.
+    pub(super) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
+        self.fresh.clear();
+        self.grew = !news.tasks.is_empty() || !news.nodes.is_empty() || !news.refused.is_empty();
+        self.grew |= news.quota || news.woken;
+        self.surprised = !news.nodes.is_empty() || !news.refused.is_empty();
+        for change in news.tasks {
+            if change.now == TaskState::Over {
+                self.task_over(view.now(), change.task);
+            }
+            self.sync(view, change.task.job);
+        }
+        for change in news.jobs {
+            self.sync(view, change.job);
+        }
+        for (task, _) in news.refused {
+            self.sync(view, task.job);
+        }
+        if self.fresh.len() > 1 {
+            self.fresh.sort_unstable_by_key(|(_, entry)| entry.key);
+        }
+    }
+
+    /// Takes jobs that never fit out of the newcomers.
+    pub(super) fn turn_away(&mut self, view: &View<'_>, never: Never, out: &mut Decisions) {
+        let mut place = 0;
+        while let Some((_, entry)) = self.fresh.get(place) {
+            let job = entry.job;
+            if view.job(job).is_none_or(|found| found.can_ever_fit()) {
+                place += 1;
+                continue;
+            }
+            match never {
+                Never::Reject => out.reject(job),
+                Never::Wait => out.waiting(job, Reason::NeverFits),
+            }
+            self.forget(job);
+            self.fresh.remove(place);
+        }
+    }
+
+    fn slot(&mut self, job: JobRef) -> &mut Known {
+        let place = job.slot as usize;
+        if self.known.len() <= place {
+            self.known.resize_with(place + 1, Known::default);
+        }
+        &mut self.known[place]
+    }
+
+    /// A task of an array came to its end.
+    fn task_over(&mut self, now: SimTime, task: TaskRef) {
+        let known = self.slot(task.job);
+        if known.id != task.job.id || !known.array {
+            return;
+        }
+        match self.tasks.remove(&task) {
+            Some(end) => {
+                self.due.remove(&due_task(end, task));
+                self.surprised |= now < end;
+            }
+            None => self.surprised = true,
+        }
+    }
+
+    /// Compares what is known of a job with what is true of it.
+    fn sync(&mut self, view: &View<'_>, job: JobRef) {
+        let found = view.job(job).filter(|found| found.outcome().is_none());
+        let mut known = *self.slot(job);
+        if known.id != job.id {
+            known = Known::default();
+            known.id = job.id;
+        }
+        let wanted = found.filter(JobView::is_pending);
+        let shape = wanted.map(|found| found.shape());
+        if shape != known.waits.map(|(shape, _)| shape) {
+            if let Some((shape, key)) = known.waits.take() {
+                self.queues.remove(shape, key);
+                // Whoever waited behind it may be the first now.
+                self.grew = true;
+            }
+            if let Some(found) = wanted {
+                known.waits = Some(self.enqueue(view, found));
+            }
+        }
+        if known.placed && found.is_none_or(|found| !holds(found)) {
+            known.placed = false;
+            self.grew = true;
+            match known.runs.take() {
+                Some(end) => {
+                    self.due.remove(&due_job(end, job));
+                    self.surprised |= view.now() < end;
+                }
+                None => self.surprised = true,
+            }
+        }
+        *self.slot(job) = known;
+    }
+
+    fn enqueue(&mut self, view: &View<'_>, found: JobView<'_>) -> (DemandId, Key) {
+        let run = self.runs.of(view, found);
+        let key = self.order.key(found, run);
+        let entry = Entry {
+            key,
+            run: run.map_or(u64::MAX, SimDuration::as_nanos),
+            job: found.id(),
+        };
+        let shape = found.shape();
+        self.queues.insert(shape, entry);
+        self.fresh.push((shape, entry));
+        (shape, key)
+    }
+
+    /// A job was given up: it waits no more.
+    pub(super) fn forget(&mut self, job: JobRef) {
+        if let Some((shape, key)) = self.slot(job).waits.take() {
+            self.queues.remove(shape, key);
+        }
+    }
+
+    /// A job was placed, all that was pending of it or (an array) the first `count` tasks. Returns
+    /// whether it waits no more.
+    pub(super) fn placed(
+        &mut self,
+        view: &View<'_>,
+        job: JobView<'_>,
+        entry: Entry,
+        count: usize,
+    ) -> bool {
+        let end = end_of(view.now(), entry.run);
+        let id = job.id();
+        if job.advance() == Advance::Each {
+            self.slot(id).array = true;
+            let pending = |task: &windtunnel_core::TaskView<'_>| task.state() == TaskState::Pending;
+            for task in job.tasks().filter(pending).take(count) {
+                if let Some(end) = end {
+                    self.tasks.insert(task.id(), end);
+                    self.due.insert(due_task(end, task.id()));
+                }
+            }
+            if count < job.tasks_in(TaskState::Pending) as usize {
+                return false;
+            }
+            self.forget(id);
+            return true;
+        }
+        self.forget(id);
+        let known = self.slot(id);
+        known.placed = true;
+        if let Some(before) = std::mem::replace(&mut known.runs, end) {
+            self.due.remove(&due_job(before, id));
+        }
+        if let Some(end) = end {
+            self.due.insert(due_job(end, id));
+        }
+        true
+    }
+}
+
+/// When something ends that starts at `now` and runs for `run` \[ns\]; `None` if never.
+pub(super) fn end_of(now: SimTime, run: u64) -> Option<SimTime> {
+    let run = (run != u64::MAX).then_some(SimDuration::from_nanos(run))?;
+    now.checked_add(run)
+}
+
+fn holds(job: JobView<'_>) -> bool {
+    use TaskState::{Ending, Reserved, Running, Starting, Suspended};
+    let states = [Running, Starting, Reserved, Ending, Suspended];
+    states.into_iter().any(|state| job.tasks_in(state) > 0)
+}
+
+fn due_job(end: SimTime, job: JobRef) -> Due {
+    Due {
+        end,
+        id: job.id,
+        task: WHOLE,
+        attempt: 0,
+        slot: job.slot,
+    }
+}
+
+fn due_task(end: SimTime, task: TaskRef) -> Due {
+    Due {
+        end,
+        id: task.job.id,
+        task: task.index,
+        attempt: task.attempt,
+        slot: task.job.slot,
+    }
+}

@@ -1,0 +1,237 @@
+//! Backfilling against the textbook, and its promises on clusters the textbook knows nothing of.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use windtunnel_core::{
+    Decisions, Grants, JobList, JobLog, JobRef, JobSpec, Knowledge, News, NodeModel, Platform,
+    Policy, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest, View,
+};
+use windtunnel_policies::{AnyPlacer, By, EasyBackfill, FirstFit, Order, WorstFit, policy};
+
+use crate::support::Dice;
+use crate::textbook::{self, Rigid};
+
+/// One node of so many cores and no GPU: rigid processors.
+fn processors(count: u32) -> Supply {
+    Supply::uniform(NodeModel::gpus_only("none", 0).with_cores(count), 1)
+}
+
+fn spec(job: &Rigid) -> JobSpec {
+    let cores = u32::try_from(job.procs).unwrap();
+    JobSpec::new(
+        SimTime::from_nanos(job.submit),
+        TaskRequest::gpus(0).with_cores(cores),
+        SimDuration::from_nanos(job.run),
+    )
+    .estimate(SimDuration::from_nanos(job.estimate))
+}
+
+/// Start of each job under a policy \[ns\].
+fn simulated(jobs: &[Rigid], total: u32, name: &str) -> Vec<u64> {
+    let list = JobList::new(jobs.iter().map(spec).collect());
+    let policy = policy(name).unwrap();
+    let options = RunOptions::default().without_ledger();
+    let mut log = JobLog::default();
+    let simulation = Simulation::new(processors(total), list, policy, options).unwrap();
+    simulation.run_with(&mut log).unwrap();
+    log.records.sort_by_key(|record| record.job);
+    let start = |record: &windtunnel_core::JobRecord| record.start.unwrap().as_nanos();
+    log.records.iter().map(start).collect()
+}
+
+fn compare(jobs: &[Rigid], total: u32) {
+    for (name, backfills) in [("fifo", false), ("easy-backfill", true)] {
+        let expected = textbook::starts(jobs, u64::from(total), backfills);
+        let found = simulated(jobs, total, name);
+        let differ = expected.iter().zip(&found).filter(|(a, b)| a != b).count();
+        let first = (0..jobs.len()).find(|&job| expected[job] != found[job]);
+        assert_eq!(
+            differ,
+            0,
+            "{name}: {differ} of {} starts differ; the first is job {first:?}: {:?} textbook, {:?} ours",
+            jobs.len(),
+            first.map(|job| expected[job]),
+            first.map(|job| found[job])
+        );
+    }
+}
+
+/// Jobs that crowd 10 processors: equal submit times, zero run times, estimates too long, exact, or
+/// (`overrun`) too short.
+fn crowd(overrun: bool) -> impl Strategy<Value = Vec<Rigid>> {
+    let job = (0..3_u64, 0..9_u64, 0..9_u64, 1..=10_u64, 0..3_u64);
+    prop::collection::vec(job, 1..60).prop_map(move |rows| {
+        let mut submit = 0;
+        let rigid = |(gap, run, other, procs, kind): (u64, u64, u64, u64, u64)| {
+            submit += if kind == 0 { 0 } else { gap };
+            let estimate = match kind {
+                0 => run,
+                1 if overrun => other,
+                _ => run + other,
+            };
+            Rigid {
+                submit,
+                run,
+                estimate,
+                procs,
+            }
+        };
+        rows.into_iter().map(rigid).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn easy_is_the_textbook_with_honest_estimates(jobs in crowd(false)) {
+        compare(&jobs, 10);
+    }
+
+    #[test]
+    fn easy_is_the_textbook_with_estimates_that_are_overrun(jobs in crowd(true)) {
+        compare(&jobs, 10);
+    }
+}
+
+/// KTH-SP2 from the public log: submit, run, processors, requested time; `None`, visibly, where it is
+/// missing and need not be there.
+fn kth() -> Option<Vec<Rigid>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/traces/swf/KTH-SP2-1996-2.swf.gz");
+    let Ok(file) = std::fs::File::open(&path) else {
+        let ci = std::env::vars().any(|(key, value)| key == "CI" && value == "true");
+        let path = path.display();
+        assert!(!ci, "CI needs the public traces beside the project: {path}");
+        let _ = writeln!(std::io::stderr(), "skipped: {path} is not there");
+        return None;
+    };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with(';'));
+    let job = |line: &str| {
+        let field = |at: usize| {
+            line.split_whitespace()
+                .nth(at)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        };
+        const SECOND: u64 = 1_000_000_000;
+        Rigid {
+            submit: field(1) * SECOND,
+            run: field(3) * SECOND,
+            procs: field(4),
+            estimate: field(8) * SECOND,
+        }
+    };
+    let mut jobs: Vec<Rigid> = rows.map(job).collect();
+    assert_eq!(jobs.len(), 28_489);
+    jobs.sort_by_key(|job| job.submit);
+    Some(jobs)
+}
+
+#[test]
+fn kth_sp2_is_the_textbook_job_by_job() {
+    let Some(jobs) = kth() else { return };
+    compare(&jobs, 100);
+    let starts = simulated(&jobs, 100, "easy-backfill");
+    let waited: u64 = starts
+        .iter()
+        .zip(&jobs)
+        .map(|(start, job)| start - job.submit)
+        .sum();
+    let mean = waited / jobs.len() as u64 / 1_000_000_000;
+    let _ = writeln!(
+        std::io::stderr(),
+        "KTH-SP2 under easy-backfill: mean wait {mean} s"
+    );
+}
+
+/// Watches every promise that EASY makes.
+#[derive(Clone, Debug)]
+struct Watched {
+    policy: EasyBackfill<AnyPlacer>,
+    promised: Option<(JobRef, SimTime)>,
+}
+
+impl Policy for Watched {
+    fn name(&self) -> &str {
+        "watched"
+    }
+    fn knowledge(&self) -> Knowledge {
+        self.policy.knowledge()
+    }
+    fn begin(&mut self, view: &View<'_>, grants: Grants) {
+        self.policy.begin(view, grants);
+    }
+    fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
+        self.policy.decide(view, news, out);
+        let now = self.policy.promise();
+        if let Some((job, at)) = self.promised {
+            let waits = !out.list().iter().any(|decision| {
+                matches!(decision, windtunnel_core::Decision::Place { tasks, .. } if tasks.job() == job)
+            });
+            if waits && view.job(job).is_some_and(|job| job.is_pending()) {
+                let later = now.filter(|(head, _)| *head == job).map(|(_, at)| at);
+                assert!(
+                    view.now() < at,
+                    "{job:?} was promised {at} and waits at {}",
+                    view.now()
+                );
+                assert!(
+                    later.is_some_and(|later| later <= at),
+                    "{job:?}: {at}, now {later:?}"
+                );
+            }
+        }
+        self.promised = now;
+    }
+}
+
+/// Gangs and single tasks with GPUs and cores, estimates exact or too long.
+fn gangs(seed: u64, count: u64) -> Vec<JobSpec> {
+    let mut dice = Dice(seed << 32);
+    let mut submit = 0;
+    (0..count)
+        .map(|_| {
+            submit += dice.roll(6);
+            let gpus = [0, 1, 1, 2, 4, 8][usize::try_from(dice.roll(6)).unwrap()];
+            let cores = u32::try_from(dice.roll(12)).unwrap();
+            let request = TaskRequest::gpus(gpus).with_cores(cores);
+            let run = SimDuration::from_secs(dice.roll(50));
+            let estimate = run + SimDuration::from_secs(dice.roll(3) * dice.roll(30));
+            let tasks = 1 + u32::try_from(dice.roll(4)).unwrap();
+            JobSpec::new(SimTime::from_secs(submit), request, run)
+                .tasks(tasks)
+                .estimate(estimate)
+        })
+        .collect()
+}
+
+/// The head starts no later than it was ever promised, on nodes with GPUs and cores, wherever tasks
+/// are placed.
+#[test]
+fn easy_never_delays_the_head() {
+    let placers = [AnyPlacer::First(FirstFit), AnyPlacer::Worst(WorstFit)];
+    for seed in 0..40 {
+        for placer in placers {
+            let model = NodeModel::gpus_only("h100", 8).with_cores(32);
+            let jobs = JobList::new(gangs(seed, 150));
+            let policy = EasyBackfill::new(placer).order(Order::Fcfs, By::Estimate);
+            let watched = Watched {
+                policy,
+                promised: None,
+            };
+            let supply = Supply::uniform(model, 4);
+            let platform = Platform::from(watched);
+            let simulation = Simulation::new(supply, jobs, platform, RunOptions::default());
+            let report = simulation.unwrap().run().unwrap();
+            assert_eq!(report.summary.completed(), 150);
+        }
+    }
+}
