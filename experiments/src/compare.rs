@@ -19,6 +19,8 @@ pub struct PlatformFigures {
     pub per_useful_hour: Option<Estimate>,
     /// GPU time assigned to tasks ÷ paid.
     pub gpu_allocation: Option<Estimate>,
+    /// CPU time held by tasks ÷ CPU time of the nodes that were paid; `None` without cores.
+    pub cpu_allocation: Option<Estimate>,
     /// Busy ÷ allocated.
     pub gpu_utilization: Option<Estimate>,
     /// Median wait in seconds.
@@ -57,6 +59,7 @@ impl PlatformFigures {
             platform,
             per_useful_hour: over(&|run| price.figure(run)),
             gpu_allocation: over(&|run| run.report.gpu_allocation()),
+            cpu_allocation: over(&|run| run.report.cpu_allocation()),
             gpu_utilization: over(&|run| run.report.gpu_utilization()),
             wait_p50: seconds(0.5),
             wait_p95: seconds(0.95),

@@ -11,12 +11,12 @@ use windtunnel_core::{
     ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
 };
 use windtunnel_traces::{
-    Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader, RowCounts,
-    RowIssue, Strictness, WorkloadStats,
+    Action, Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader,
+    PhillyReader, RowCounts, RowIssue, Strictness, SwfReader, WorkloadStats,
 };
 
 use crate::error::ExperimentError;
-use crate::scenario::{Scenario, Table, Workload};
+use crate::scenario::{Log, Scenario, Table, Workload};
 
 /// Most row issues that are kept to be shown.
 const ISSUES_KEPT: usize = 5;
@@ -30,7 +30,7 @@ pub struct WorkloadSize {
     /// Number of jobs.
     pub jobs: u64,
     /// Σ GPUs × run time ÷ (GPUs of the supply × window), where the window ends at the horizon or, in
-    /// a drain run, with the last submission.
+    /// a drain run, with the last submission. Of a supply without GPUs the same of CPU cores.
     pub offered_load: f64,
 }
 
@@ -80,7 +80,7 @@ impl<'a> JobSource<'a> {
         if let Workload::OpenbFill(fill) = &scenario.workload {
             this.pods = this.load(&fill.table())?;
         } else if let Some(table) = scenario.workload.table() {
-            let loaded = this.load(table)?;
+            let loaded = this.load(&table)?;
             this.shared = loaded.map(|(jobs, names)| (JobList::new(jobs), names));
         }
         Ok(this)
@@ -98,15 +98,17 @@ impl<'a> JobSource<'a> {
             return Ok(None);
         }
         let mut names = Names::default();
-        let mut loaded = match self.scenario.workload {
+        let loaded = match &self.scenario.workload {
             Workload::Helios(_) => read_all(helios(table)?, table, &mut names)?,
+            Workload::Philly(_) => read_all(philly(table)?, table, &mut names)?,
+            Workload::Swf(log) => read_all(swf(log)?, table, &mut names)?,
             Workload::Openb(_) | Workload::OpenbFill(_) => {
                 read_all(openb(table)?, table, &mut names)?
             }
             _ => read_all(native(table)?, table, &mut names)?,
         };
         trace.counts = loaded.counts;
-        trace.issues = loaded.issues.drain(..).take(ISSUES_KEPT).collect();
+        trace.issues = worst(loaded.issues);
         Ok(Some((loaded.jobs, names)))
     }
 
@@ -133,6 +135,8 @@ impl<'a> JobSource<'a> {
             Workload::Native(table) => Ok((first_of(native(table)?, table), Names::default())),
             Workload::Helios(table) => Ok((first_of(helios(table)?, table), Names::default())),
             Workload::Openb(table) => Ok((first_of(openb(table)?, table), Names::default())),
+            Workload::Philly(table) => Ok((first_of(philly(table)?, table), Names::default())),
+            Workload::Swf(log) => Ok((first_of(swf(log)?, &log.table()), Names::default())),
         }
     }
 
@@ -172,7 +176,6 @@ impl<'a> JobSource<'a> {
         if stats.endless > 0 {
             return None;
         }
-        let gpus = u32::try_from(self.scenario.gpu_count()).unwrap_or(u32::MAX);
         let last = jobs.last().map_or(SimTime::ZERO, |job| job.submit);
         let window = match self.scenario.run.horizon {
             windtunnel_core::Horizon::After(length) => length,
@@ -180,8 +183,17 @@ impl<'a> JobSource<'a> {
         };
         Some(WorkloadSize {
             jobs: stats.jobs,
-            offered_load: stats.offered_load(gpus, window.max(SimDuration::from_secs(1))),
+            offered_load: self.offered_load(&stats, window.max(SimDuration::from_secs(1))),
         })
+    }
+
+    fn offered_load(&self, stats: &WorkloadStats, window: SimDuration) -> f64 {
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        match (self.scenario.gpu_count(), self.scenario.core_count()) {
+            (0, 0) => 0.0,
+            (0, cores) => stats.offered_core_load(count(cores), window),
+            (gpus, _) => stats.offered_load(count(gpus), window),
+        }
     }
 
     /// What was read from a file, if anything was.
@@ -212,6 +224,23 @@ fn helios(table: &Table) -> Result<HeliosReader<Decoded<File>>, ExperimentError>
 
 fn openb(table: &Table) -> Result<OpenbReader<Decoded<File>>, ExperimentError> {
     Ok(OpenbReader::open(&table.path)?.with_strictness(strictness(table)))
+}
+
+fn philly(table: &Table) -> Result<PhillyReader<Decoded<File>>, ExperimentError> {
+    Ok(PhillyReader::open(&table.path)?.with_strictness(strictness(table)))
+}
+
+fn swf(log: &Log) -> Result<SwfReader<Decoded<File>>, ExperimentError> {
+    Ok(SwfReader::open(&log.path)?
+        .with_options(log.options())
+        .with_strictness(strictness(&log.table())))
+}
+
+/// The first few issues, those that changed a job or cost one before mere remarks.
+fn worst(mut issues: Vec<RowIssue>) -> Vec<RowIssue> {
+    issues.sort_by_key(|issue| issue.action == Action::Kept);
+    issues.truncate(ISSUES_KEPT);
+    issues
 }
 
 fn read_all<F: Format>(

@@ -80,7 +80,7 @@ mod order;
 mod run_time;
 mod table;
 
-pub use backfill::EasyBackfill;
+pub use backfill::{ConservativeBackfill, EasyBackfill};
 pub use fifo::{Fifo, Never};
 pub use greedy::Greedy;
 pub use kubernetes::KubeDefault;

@@ -17,7 +17,7 @@ mod parse;
 
 use windtunnel_core::Policy;
 
-use crate::backfill::EasyBackfill;
+use crate::backfill::{ConservativeBackfill, EasyBackfill};
 use crate::fifo::{Fifo, Never};
 use crate::greedy::Greedy;
 use crate::kubernetes::{Config, KubeDefault, Requeue, Tie, Version};
@@ -204,6 +204,15 @@ static KNOWN: &[PolicyInfo] = &[
         summary: "starts every job that fits, each task on the node it leaves with least CPU and GPU",
         params: &[NEVER],
         build: |args| Ok(Box::new(Greedy::new(BestFit).never(never(args)?))),
+    },
+    PolicyInfo {
+        name: "conservative-backfill",
+        summary: "promises every job a start; starts later jobs early where that delays nobody",
+        params: &[BY, ORDER, PLACER, NEVER],
+        build: |args| {
+            let policy = ConservativeBackfill::new(placer(args)?).order(order(args)?, by(args)?);
+            Ok(Box::new(policy.never(never(args)?)))
+        },
     },
     PolicyInfo {
         name: "easy-backfill",

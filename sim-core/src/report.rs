@@ -191,6 +191,13 @@ impl Report {
         self.share(ledger.allocated(), ledger.paid())
     }
 
+    /// CPU time held by tasks ÷ CPU time of the nodes that were paid; `None` without cores.
+    #[must_use]
+    pub fn cpu_allocation(&self) -> Option<f64> {
+        let ledger = self.ledger.as_ref()?;
+        self.share(ledger.cpu_allocated, ledger.cpu_paid)
+    }
+
     /// (useful + lost + interference) ÷ allocated: what telemetry of the allocated GPUs would show.
     #[must_use]
     pub fn gpu_utilization(&self) -> Option<f64> {

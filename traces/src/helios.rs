@@ -35,8 +35,8 @@
 use windtunnel_core::{JobSpec, Names, SimDuration, SimTime, TaskRequest};
 
 use crate::error::TraceError;
+use crate::gang::{GPU_COUNT, Split, gang};
 use crate::issue::{Notes, Problem};
-use crate::number::{COUNT, Quantity};
 use crate::rows::{Format, JobReader};
 use crate::table::{Columns, Header, Row, Unknown};
 
@@ -49,18 +49,8 @@ const ARRIVAL: usize = 1;
 const SERVICE: usize = 2;
 const GPUS: usize = 3;
 
-/// GPUs of a node.
-const PER_NODE: u64 = 8;
-
 /// Run time at which the conversion clamped.
 const CLAMP: SimDuration = SimDuration::from_hours(48);
-
-/// GPUs of a job, whole.
-const GPU_COUNT: Quantity = Quantity {
-    noun: "a count",
-    too_large: "`gpu_count` ends at 1,000,000",
-    ..COUNT
-};
 
 /// The Helios Venus table as a [`Format`].
 #[derive(Clone, Debug)]
@@ -88,20 +78,9 @@ impl Format for Helios {
         let submit = SimTime::ZERO + cell(ARRIVAL).seconds(notes)?;
         let work = cell(SERVICE).seconds(notes)?;
         let gpus = cell(GPUS).number(&GPU_COUNT, notes)?;
-        let Some(Split {
-            tasks,
-            per_task,
-            added,
-        }) = split(gpus)
-        else {
-            return Err(cell(GPUS).problem("asks for no GPU", "only GPU jobs are read"));
-        };
-        if added > 0 {
-            let reason = format!(
-                "GPUs are not {tasks} equal tasks; each asks for {per_task}, which adds {added}"
-            );
-            notes.repaired(*cell(GPUS).problem(reason, ""));
-        }
+        let Split {
+            tasks, per_task, ..
+        } = gang(cell(GPUS), gpus, notes)?;
         if work == CLAMP {
             notes.kept(*cell(SERVICE).problem(
                 "is where the source clamped run times",
@@ -111,60 +90,5 @@ impl Format for Helios {
         let mut job = JobSpec::new(submit, TaskRequest::gpus(per_task), work).tasks(tasks);
         job.name = (!name.is_empty()).then(|| name.into());
         Ok(job)
-    }
-}
-
-/// A number of GPUs as equal tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Split {
-    tasks: u32,
-    per_task: u16,
-    added: u64,
-}
-
-fn split(gpus: u64) -> Option<Split> {
-    if gpus == 0 {
-        return None;
-    }
-    let tasks = gpus.div_ceil(PER_NODE);
-    let per_task = gpus.div_ceil(tasks);
-    Some(Split {
-        tasks: u32::try_from(tasks).ok()?,
-        per_task: u16::try_from(per_task).ok()?,
-        added: tasks * per_task - gpus,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(gpus: u64, tasks: u32, per_task: u16, added: u64) {
-        let expected = Split {
-            tasks,
-            per_task,
-            added,
-        };
-        assert_eq!(split(gpus), Some(expected), "{gpus} GPUs");
-    }
-
-    #[test]
-    fn tasks_are_equal_and_fit_a_node() {
-        check(1, 1, 1, 0);
-        check(7, 1, 7, 0);
-        check(8, 1, 8, 0);
-        check(9, 2, 5, 1);
-        check(12, 2, 6, 0);
-        check(17, 3, 6, 1);
-        check(152, 19, 8, 0);
-        assert_eq!(split(0), None);
-        for gpus in 1..2_000 {
-            let Split {
-                tasks,
-                per_task,
-                added,
-            } = split(gpus).unwrap();
-            assert!(per_task <= 8 && added < u64::from(tasks), "{gpus} GPUs");
-        }
     }
 }

@@ -6,7 +6,9 @@
 //! ```text
 //! a table of your own ──► NativeReader ──┐
 //! a public trace ───────► HeliosReader ──┼─► stream (Arrivals) or list ─► simulation
-//!                         OpenbReader
+//!                         OpenbReader ───┤
+//!                         PhillyReader ──┤
+//! a supercomputer's log ► SwfReader ─────┤
 //! nothing at hand ──────► synthetic ─────┘
 //! ```
 //!
@@ -98,15 +100,19 @@
 //! This crate knows jobs. Clusters, prices and platforms are described elsewhere, and where public
 //! traces come from is in `docs/TRACES.md`: none of them is in the repository.
 
+mod blanks;
 mod error;
+mod gang;
 pub mod helios;
 mod issue;
 pub mod native;
 mod number;
 mod open;
 pub mod openb;
+pub mod philly;
 mod rows;
 mod stats;
+pub mod swf;
 pub mod synthetic;
 mod table;
 
@@ -116,6 +122,8 @@ pub use issue::{Action, ISSUES_LISTED_MAX, Notes, Problem, RowCounts, RowIssue, 
 pub use native::{Kinds, NATIVE_VERSION, NativeReader, write_native};
 pub use open::{Decoded, Encoding, decode, open};
 pub use openb::OpenbReader;
-pub use rows::{Format, JobReader, Loaded};
+pub use philly::PhillyReader;
+pub use rows::{Format, JobReader, Layout, Loaded, Zero};
 pub use stats::WorkloadStats;
+pub use swf::{SwfOptions, SwfReader};
 pub use table::{Cell, Columns, Header, Row, Unknown};

@@ -8,10 +8,35 @@ use std::sync::Arc;
 use csv::{ByteRecord, Terminator};
 use windtunnel_core::{ArrivalError, Arrivals, JobSpec, Names, NotForkable, SimTime};
 
+use crate::blanks::{Text, take_comments};
 use crate::error::{TraceError, TraceErrorKind};
 use crate::issue::{Action, IssueLog, Notes, Problem, RowCounts, RowIssue, Strictness, shown};
 use crate::open::{Decoded, open};
 use crate::table::{Header, Row};
+
+/// How the lines of a format are cut into cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Cells between commas; the first line names the columns, every row is as wide as it.
+    Csv,
+    /// Cells between blanks, no header row; lines that begin with `;` are comments. A row has at
+    /// least so many cells.
+    Blanks {
+        /// Fewest cells of a row.
+        cells: usize,
+    },
+}
+
+/// Where a run's clock begins in the times of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zero {
+    /// At the log's own zero.
+    #[default]
+    Log,
+    /// With the submission of the first job: logs that begin in the middle of another one, or tell
+    /// the time of day, would keep a cluster empty for years.
+    FirstJob,
+}
 
 /// A table format: how a header and a row are understood.
 ///
@@ -23,6 +48,18 @@ pub trait Format: Sized + Send {
 
     /// Name of the column with the time of submission.
     const SUBMIT: &'static str;
+
+    /// How lines are cut into cells.
+    const LAYOUT: Layout = Layout::Csv;
+
+    /// Whether rows come in order of submission as a rule: one that does not counts as repaired. A
+    /// reader of other files must be read whole.
+    const SORTED: bool = true;
+
+    /// Where the clock begins.
+    fn zero(&self) -> Zero {
+        Zero::Log
+    }
 
     /// Understands the header.
     ///
@@ -51,11 +88,14 @@ pub struct Loaded {
     pub issues: Vec<RowIssue>,
     /// Where the rows went.
     pub counts: RowCounts,
+    /// What was taken off all times of the log: with [`Zero::FirstJob`] the time at which the first
+    /// job was submitted.
+    pub origin: SimTime,
 }
 
 /// The reader below the `csv` crate. The newline at the end makes every row end with one, so that
 /// lines can be counted from the end of a row: blank lines belong to none.
-type Lines<R> = io::Chain<BufReader<R>, &'static [u8]>;
+type Lines<R> = io::Chain<Text<R>, &'static [u8]>;
 
 /// Reads jobs from a table, row by row or all at once.
 ///
@@ -74,6 +114,8 @@ pub struct JobReader<R, F> {
     notes: Notes,
     log: IssueLog,
     latest: SimTime,
+    /// With [`Zero::FirstJob`], once a job has been yielded: what is taken off its times.
+    origin: Option<SimTime>,
     ended: bool,
 }
 
@@ -96,37 +138,53 @@ impl<R: Read, F: Format> JobReader<R, F> {
     pub fn new(reader: R, file: &str) -> Result<Self, TraceError> {
         let file: Arc<str> = file.into();
         let mut reader = BufReader::with_capacity(1 << 16, reader);
-        let lines_before = match F::VERSION {
+        let mut lines_before = match F::VERSION {
             Some(version) => check_version(&mut reader, version, &file)?,
             None => 0,
         };
-        let lines: Lines<R> = reader.chain(&b"\n"[..]);
-        let mut csv = csv::ReaderBuilder::new()
+        let mut builder = csv::ReaderBuilder::new();
+        builder
             .has_headers(false)
             .flexible(true)
             .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(1 << 16)
-            .from_reader(lines);
+            .buffer_capacity(1 << 16);
         let mut record = ByteRecord::new();
-        let more = csv
-            .read_byte_record(&mut record)
-            .map_err(|error| TraceError::read(&file, error, lines_before))?;
-        let line = lines_before + csv.position().line().saturating_sub(1);
-        if !more {
-            return Err(
-                TraceError::new(TraceErrorKind::Empty, &file, "the file is empty")
-                    .with_hint("a trace has a header and one row per job"),
-            );
+        let mut comments = String::new();
+        let (mut csv, width) = match F::LAYOUT {
+            Layout::Csv => {
+                let lines: Lines<R> = Text::csv(reader).chain(&b"\n"[..]);
+                (builder.from_reader(lines), 0)
+            }
+            Layout::Blanks { cells } => {
+                lines_before += take_comments(&mut reader, &mut comments, &file)?;
+                builder.delimiter(b' ').quoting(false);
+                let lines: Lines<R> = Text::blanks(reader).chain(&b"\n"[..]);
+                (builder.from_reader(lines), cells)
+            }
+        };
+        let mut line = lines_before;
+        if F::LAYOUT == Layout::Csv {
+            let more = csv
+                .read_byte_record(&mut record)
+                .map_err(|error| TraceError::read(&file, error, lines_before))?;
+            if !more {
+                return Err(
+                    TraceError::new(TraceErrorKind::Empty, &file, "the file is empty")
+                        .with_hint("a trace has a header and one row per job"),
+                );
+            }
+            line += csv.position().line().saturating_sub(1);
+            record.trim();
         }
-        record.trim();
         let header = Header {
             record: &record,
+            comments: &comments,
             file: &file,
             line,
         };
         let format = F::begin(&header)?;
         Ok(Self {
-            width: record.len(),
+            width: width.max(record.len()),
             csv,
             record,
             format,
@@ -137,6 +195,7 @@ impl<R: Read, F: Format> JobReader<R, F> {
             notes: Notes::default(),
             log: IssueLog::default(),
             latest: SimTime::ZERO,
+            origin: None,
             ended: false,
         })
     }
@@ -166,7 +225,7 @@ impl<R: Read, F: Format> JobReader<R, F> {
     /// A read error, a row that was submitted before the one above it, an empty trace, and in
     /// [`Strictness::Strict`] the first row that is not clean. Nothing comes after an error.
     pub fn next_job(&mut self, names: &mut Names) -> Option<Result<JobSpec, TraceError>> {
-        let job = match self.row(names)? {
+        let mut job = match self.row(names)? {
             Ok(job) => job,
             Err(error) => return Some(Err(error)),
         };
@@ -175,6 +234,10 @@ impl<R: Read, F: Format> JobReader<R, F> {
             return Some(Err(self.fail(TraceErrorKind::Order, &issue)));
         }
         self.latest = job.submit;
+        if self.format.zero() == Zero::FirstJob {
+            let origin = *self.origin.get_or_insert(job.submit);
+            shift(&mut job, origin);
+        }
         Some(Ok(job))
     }
 
@@ -187,7 +250,9 @@ impl<R: Read, F: Format> JobReader<R, F> {
         let mut sorted = true;
         while let Some(job) = self.row(names) {
             let job = job?;
-            if job.submit < self.latest {
+            if job.submit < self.latest && !F::SORTED {
+                sorted = false;
+            } else if job.submit < self.latest {
                 sorted = false;
                 let issue = self.late(job.submit, "rows are sorted by submission");
                 if self.strictness == Strictness::Strict {
@@ -206,7 +271,15 @@ impl<R: Read, F: Format> JobReader<R, F> {
         if !sorted {
             jobs.sort_by_key(|job: &JobSpec| job.submit);
         }
+        let origin = match (self.format.zero(), jobs.first()) {
+            (Zero::FirstJob, Some(first)) => first.submit,
+            _ => SimTime::ZERO,
+        };
+        if origin > SimTime::ZERO {
+            jobs.iter_mut().for_each(|job| shift(job, origin));
+        }
         Ok(Loaded {
+            origin,
             jobs,
             issues: self.log.issues,
             counts: self.log.counts,
@@ -264,16 +337,21 @@ impl<R: Read, F: Format> JobReader<R, F> {
 
     fn understand(&mut self, names: &mut Names) -> Result<JobSpec, Box<Problem>> {
         self.notes.list.clear();
-        if self.record.len() != self.width {
-            let reason = format!(
-                "the row has {} cells, not {}",
-                self.record.len(),
-                self.width
-            );
-            return Err(whole_row(
-                reason,
-                "was the file cut short, or a comma left unquoted?",
-            ));
+        let (found, width) = (self.record.len(), self.width);
+        match F::LAYOUT {
+            Layout::Csv if found != width => {
+                return Err(whole_row(
+                    format!("the row has {found} cells, not {width}"),
+                    "was the file cut short, or a comma left unquoted?",
+                ));
+            }
+            Layout::Blanks { .. } if found < width => {
+                return Err(whole_row(
+                    format!("the row has {found} fields, not {width}"),
+                    "fields are separated by blanks; -1 stands for what is unknown",
+                ));
+            }
+            _ => {}
         }
         let row = Row::new(&self.record);
         let job = self.format.job(&row, names, &mut self.notes)?;
@@ -355,6 +433,16 @@ impl<R: Read, F: Format> JobReader<R, F> {
                 first.what()
             )),
         )
+    }
+}
+
+/// Takes `origin` off the times of a job that was submitted at or after it.
+fn shift(job: &mut JobSpec, origin: SimTime) {
+    let less = |time: SimTime| SimTime::ZERO + time.since(origin);
+    job.submit = less(job.submit);
+    if let Some(recorded) = &mut job.profile.recorded {
+        let recorded = Arc::make_mut(recorded);
+        recorded.start = less(recorded.start);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a workload asks for in all.
 
-use windtunnel_core::{JobSpec, SimDuration, Work};
+use windtunnel_core::{JobSpec, SimDuration, TaskRequest, Work};
 
-/// Thousandths of a GPU times nanoseconds that make a GPU-hour.
+/// Thousandths of a GPU, or of a core, times nanoseconds that make an hour of it.
 const GPU_HOUR: u128 = 1_000 * windtunnel_core::units::NANOS_PER_HOUR;
 
 /// Sums and middles over a list of jobs. An elastic job counts at its nominal number of tasks.
@@ -30,6 +30,8 @@ pub struct WorkloadStats {
     pub gpu_milli_max: u64,
     /// GPU-time demanded [GPU/1000 × ns].
     pub gpu_milli_nanos: u128,
+    /// CPU time demanded [core/1000 × ns].
+    pub cpu_milli_nanos: u128,
     /// Median run time, the upper one of an even number; under `each` a task's.
     pub run_median: SimDuration,
 }
@@ -49,15 +51,17 @@ impl WorkloadStats {
                 Work::Endless => stats.endless += 1,
                 Work::Uniform(run) => {
                     runs.push(*run);
-                    stats.gpu_milli_nanos += u128::from(milli) * u128::from(run.as_nanos());
+                    for group in &job.request.groups {
+                        stats.demand(&group.request, group.count, *run);
+                    }
                 }
                 Work::PerTask(each) => {
                     runs.extend(each.iter());
-                    let milli = job.request.groups.iter().flat_map(|group| {
-                        std::iter::repeat_n(group.request.gpus.milli(), group.count as usize)
+                    let tasks = job.request.groups.iter().flat_map(|group| {
+                        std::iter::repeat_n(&group.request, group.count as usize)
                     });
-                    for (milli, run) in milli.zip(each.iter()) {
-                        stats.gpu_milli_nanos += u128::from(milli) * u128::from(run.as_nanos());
+                    for (request, run) in tasks.zip(each.iter()) {
+                        stats.demand(request, 1, *run);
                     }
                 }
             }
@@ -67,6 +71,20 @@ impl WorkloadStats {
             stats.run_median = *runs.select_nth_unstable(middle).1;
         }
         stats
+    }
+
+    /// `count` tasks of `request` that run for `run`.
+    fn demand(&mut self, request: &TaskRequest, count: u32, run: SimDuration) {
+        let length = u128::from(count) * u128::from(run.as_nanos());
+        self.gpu_milli_nanos += u128::from(request.gpus.milli()) * length;
+        self.cpu_milli_nanos += u128::from(request.cpu.0) * length;
+    }
+
+    /// Core-hours demanded, for people.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for display only")]
+    pub fn core_hours(&self) -> f64 {
+        self.cpu_milli_nanos as f64 / GPU_HOUR as f64
     }
 
     /// GPU-hours demanded, for people.
@@ -89,5 +107,13 @@ impl WorkloadStats {
     pub fn offered_load(&self, gpus: u32, window: SimDuration) -> f64 {
         let offered = u128::from(gpus) * 1_000 * u128::from(window.as_nanos());
         self.gpu_milli_nanos as f64 / offered as f64
+    }
+
+    /// CPU time demanded ÷ (cores × window), for people.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for display only")]
+    pub fn offered_core_load(&self, cores: u32, window: SimDuration) -> f64 {
+        let offered = u128::from(cores) * 1_000 * u128::from(window.as_nanos());
+        self.cpu_milli_nanos as f64 / offered as f64
     }
 }

@@ -14,6 +14,9 @@ use crate::number::{self, COUNT, Finer, Fixed, NumberError, Quantity, SECONDS};
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
     pub(crate) record: &'a ByteRecord,
+    /// The comments before the first row, a line each, without their mark; only of
+    /// [`Layout::Blanks`](crate::Layout).
+    pub(crate) comments: &'a str,
     pub(crate) file: &'a Arc<str>,
     pub(crate) line: u64,
 }
@@ -36,6 +39,15 @@ impl<'a> Row<'a> {
             record,
             carriage_return,
         }
+    }
+
+    /// The cell at a place, of a file whose columns have places instead of names; empty past the end.
+    /// `name` is what messages call it.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, place: usize, name: &'static str) -> Cell<'a> {
+        let bytes = self.record.get(place).unwrap_or_default();
+        Cell { name, bytes }
     }
 }
 
@@ -117,6 +129,12 @@ impl Columns {
 }
 
 impl Header<'_> {
+    /// The comments before the first row, a line each, without their mark.
+    #[must_use]
+    pub fn comments(&self) -> &str {
+        self.comments
+    }
+
     fn error(&self, message: &str) -> TraceError {
         TraceError::new(TraceErrorKind::Header, self.file, message).at(self.line)
     }

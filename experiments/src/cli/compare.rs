@@ -108,9 +108,12 @@ fn text(comparison: &Comparison, paint: Paint) -> String {
     out.push('\n');
     table(&mut out, comparison, &figures, paint);
     notes(&mut out, comparison);
-    out.push('\n');
-    bars(&mut out, comparison, &figures);
-    differences::section(&mut out, comparison, &figures);
+    // Both are about GPU time, of which a machine without GPUs has none.
+    if comparison.scenario.gpu_count() > 0 {
+        out.push('\n');
+        bars(&mut out, comparison, &figures);
+        differences::section(&mut out, comparison, &figures);
+    }
     out
 }
 
@@ -144,7 +147,10 @@ pub(super) fn header(out: &mut String, comparison: &Comparison) {
         format!(
             "{}, {}",
             things(&count(scenario.node_count()), "node"),
-            things(&count(scenario.gpu_count()), "GPU")
+            match scenario.gpu_count() {
+                0 => things(&count(scenario.core_count()), "core"),
+                gpus => things(&count(gpus), "GPU"),
+            }
         ),
         things(&seeds.to_string(), "seed"),
     ];
@@ -205,8 +211,15 @@ fn table(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures],
         Price::Dollars => ["cost per useful", "GPU-hour, $"],
         Price::GpuHours => ["paid per useful", "GPU-hour, h"],
     };
+    // On a machine without GPUs the cores are what there is to allocate.
+    let without_gpus = comparison.scenario.gpu_count() == 0;
+    let above = if without_gpus {
+        "cores      GPUs      wait     wait     jobs"
+    } else {
+        "GPUs       GPUs      wait     wait     jobs"
+    };
     for (label, unit, rest) in [
-        ("", unit[0], "GPUs       GPUs      wait     wait     jobs"),
+        ("", unit[0], above),
         (
             "platform",
             unit[1],
@@ -229,7 +242,11 @@ fn table(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures],
         let line = format!(
             "  {:width$}  {cost}  {:<9}  {:<8}  {:<7}  {:<7}  {}",
             shortened(&names[row.platform].name),
-            percent(row.gpu_allocation),
+            percent(if without_gpus {
+                row.cpu_allocation
+            } else {
+                row.gpu_allocation
+            }),
             percent(row.gpu_utilization),
             wait(row.wait_p50),
             wait(row.wait_p95),

@@ -74,7 +74,13 @@ fn text(comparison: &Comparison) -> String {
         share(report.gpu_allocation()),
         share(report.gpu_utilization()),
     );
-    out += &format!("  GPUs       allocated {allocated}, utilized {utilized}\n");
+    let without_gpus = comparison.scenario.gpu_count() == 0;
+    if without_gpus {
+        let allocated = share(report.cpu_allocation());
+        out += &format!("  cores      allocated {allocated}\n");
+    } else {
+        out += &format!("  GPUs       allocated {allocated}, utilized {utilized}\n");
+    }
     if let Some(ledger) = &report.ledger {
         let total = ledger.total_cost();
         let per_hour = report.cost_per_useful_gpu_hour();
@@ -83,11 +89,16 @@ fn text(comparison: &Comparison) -> String {
                 let total = dollars(total);
                 format!("  cost       $ {cost:.2} per useful GPU-hour, {total} in all\n")
             }
+            None if total.0 > 0 && without_gpus => format!("  cost       {}\n", dollars(total)),
             None if total.0 > 0 => format!("  cost       {} for nothing useful\n", dollars(total)),
+            None if without_gpus => String::new(),
             None => format!("  goodput    {}\n", share(report.goodput())),
         };
     }
     notes(&mut out, comparison);
+    if without_gpus {
+        return out;
+    }
     out.push('\n');
     bars(&mut out, comparison, &ranked(comparison));
     if let Some(ledger) = &report.ledger {

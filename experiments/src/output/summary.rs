@@ -8,7 +8,7 @@ use super::number::{GPU_HOUR, micro, micro_gpu_hours, push_text, scaled, seconds
 use crate::sweep::{Comparison, RunResult};
 
 /// The columns, in order; `docs/METRICS.md` defines each.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 30] = [
     "platform",
     "policy",
     "seed",
@@ -38,6 +38,7 @@ const COLUMNS: [&str; 29] = [
     "run_end_s",
     "digest",
     "jobs_timed_out",
+    "cpu_allocation",
 ];
 
 pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
@@ -65,6 +66,9 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
                 .count(windtunnel_core::Outcome::TimedOut)
                 .to_string(),
         );
+        let cores = run.report.ledger.as_ref();
+        let cores = cores.and_then(|l| scaled(l.cpu_allocated, 1_000_000, l.cpu_paid));
+        cells.push(micro(cores));
         debug_assert_eq!(cells.len(), COLUMNS.len());
         writeln!(out, "{}", cells.join(","))?;
     }

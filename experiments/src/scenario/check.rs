@@ -82,19 +82,24 @@ impl Scenario {
                     stream.gpus = gpus;
                 }
             }
-            Workload::Native(_) | Workload::Helios(_) | Workload::Openb(_) => {}
-            Workload::OpenbFill(_) => {}
+            Workload::Native(_) | Workload::Helios(_) | Workload::Philly(_) | Workload::Swf(_) => {}
+            Workload::Openb(_) | Workload::OpenbFill(_) => {}
         }
     }
 
     /// Makes paths relative to `folder` absolute, so that the scenario can be run from anywhere.
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        match &mut self.workload {
-            Workload::Native(table) | Workload::Helios(table) | Workload::Openb(table) => {
-                table.path = folder.join(&table.path);
-            }
-            Workload::OpenbFill(fill) => fill.path = folder.join(&fill.path),
-            _ => {}
+        let path = match &mut self.workload {
+            Workload::Native(table)
+            | Workload::Helios(table)
+            | Workload::Openb(table)
+            | Workload::Philly(table) => Some(&mut table.path),
+            Workload::OpenbFill(fill) => Some(&mut fill.path),
+            Workload::Swf(log) => Some(&mut log.path),
+            _ => None,
+        };
+        if let Some(path) = path {
+            *path = folder.join(&*path);
         }
         if let Some(cluster) = &mut self.cluster {
             cluster.path = folder.join(&cluster.path);

@@ -3,11 +3,12 @@
 use toml::Spanned;
 use toml::de::DeValue;
 use windtunnel_core::SimDuration;
+use windtunnel_traces::SwfOptions;
 
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, FillPods, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, FillPods, Log, Rate, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -57,6 +58,21 @@ const FILL: Keys = Keys {
     required: &["kind", "path"],
     optional: &["strict", "percent", "interval"],
 };
+const LOG: Keys = Keys {
+    what: "a [workload] from a log in SWF",
+    required: &["kind", "path"],
+    optional: &[
+        "strict",
+        "stream",
+        "first",
+        "processors",
+        "size",
+        "limit",
+        "tenant",
+        "keep_unstarted",
+        "zero",
+    ],
+};
 pub(super) const WEEK: Keys = Keys {
     what: "pattern",
     required: &["hours", "days"],
@@ -71,13 +87,16 @@ const KINDS: text::Words<Kind> = &[
     ("helios", Kind::Helios),
     ("openb", Kind::Openb),
     ("openb-fill", Kind::OpenbFill),
+    ("philly", Kind::Philly),
+    ("swf", Kind::Swf),
 ];
 
 /// The keys that a kind of workload takes.
 pub(super) fn keys_of(kind: &str) -> Keys {
     match KINDS.iter().find(|(name, _)| *name == kind) {
-        Some((_, Kind::Native | Kind::Helios | Kind::Openb)) => TABLE,
+        Some((_, Kind::Native | Kind::Helios | Kind::Openb | Kind::Philly)) => TABLE,
         Some((_, Kind::OpenbFill)) => FILL,
+        Some((_, Kind::Swf)) => LOG,
         Some((_, Kind::Poisson)) => STREAM,
         _ => DRAWN,
     }
@@ -92,6 +111,8 @@ enum Kind {
     Helios,
     Openb,
     OpenbFill,
+    Philly,
+    Swf,
 }
 
 /// The kind is looked up first, for it says which other keys there are.
@@ -144,6 +165,8 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
         Kind::Helios => Workload::Helios(file(&below(&TABLE)?)?),
         Kind::Openb => Workload::Openb(file(&below(&TABLE)?)?),
         Kind::OpenbFill => Workload::OpenbFill(fill(&below(&FILL)?)?),
+        Kind::Philly => Workload::Philly(sorted_file(&below(&TABLE)?)?),
+        Kind::Swf => Workload::Swf(log(&below(&LOG)?)?),
     })
 }
 
@@ -320,5 +343,40 @@ fn file(fields: &Fields<'_>) -> Read<Table> {
         first: fields
             .whole_or_none("first", 1..=i64::MAX.unsigned_abs())?
             .unwrap_or_default(),
+    })
+}
+
+/// A file whose rows are in no order.
+fn sorted_file(fields: &Fields<'_>) -> Read<Table> {
+    let table = file(fields)?;
+    if table.stream {
+        let label = "the rows of this table are in no order, so it must be read whole";
+        return Err(fields.wrong("stream", label));
+    }
+    Ok(table)
+}
+
+fn log(fields: &Fields<'_>) -> Read<Log> {
+    let table = file(fields)?;
+    let default = SwfOptions::default();
+    Ok(Log {
+        path: table.path,
+        strict: table.strict,
+        stream: table.stream,
+        first: table.first,
+        processors: fields
+            .word("processors", text::PROCESSORS)?
+            .unwrap_or(default.processors),
+        size: fields.word("size", text::SIZE)?.unwrap_or(default.size),
+        limit: fields
+            .word("limit", text::LOG_LIMIT)?
+            .unwrap_or(default.limit),
+        tenant: fields
+            .word("tenant", text::TENANT_OF)?
+            .unwrap_or(default.tenant),
+        keep_unstarted: fields
+            .flag("keep_unstarted")?
+            .unwrap_or(default.keep_unstarted),
+        zero: fields.word("zero", text::ZERO)?.unwrap_or(default.zero),
     })
 }

@@ -24,7 +24,7 @@ pub use cluster::Cluster;
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
-pub use workload::{Drawn, FillPods, Rate, Stream, Table, Week, Workload};
+pub use workload::{Drawn, FillPods, Log, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
 ///
@@ -247,6 +247,13 @@ impl Scenario {
         let gpus = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.gpus_per_node);
         let listed = self.cluster.iter().flat_map(Cluster::gpus);
         self.pools.iter().map(gpus).sum::<u64>() + listed.map(u64::from).sum::<u64>()
+    }
+
+    /// CPU cores when every pool is at its largest.
+    #[must_use]
+    pub fn core_count(&self) -> u64 {
+        let cores = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.cores);
+        self.pools.iter().map(cores).sum()
     }
 
     /// Nodes when every pool is at its largest.

@@ -4,6 +4,8 @@
 
 use serde::{Serialize, Serializer};
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+use windtunnel_traces::Zero;
+use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -19,6 +21,14 @@ pub(crate) const LIMIT: Words<LimitMode> = &[
 ];
 pub(crate) const ON_LOSS: Words<OnLoss> =
     &[("restart", OnLoss::Restart), ("replace", OnLoss::Replace)];
+pub(crate) const PROCESSORS: Words<Processors> =
+    &[("cores", Processors::Cores), ("gpus", Processors::Gpus)];
+pub(crate) const SIZE: Words<Size> = &[("used", Size::Used), ("requested", Size::Requested)];
+pub(crate) const LOG_LIMIT: Words<Limit> =
+    &[("none", Limit::None), ("requested", Limit::Requested)];
+pub(crate) const TENANT_OF: Words<TenantOf> =
+    &[("user", TenantOf::User), ("group", TenantOf::Group)];
+pub(crate) const ZERO: Words<Zero> = &[("first-job", Zero::FirstJob), ("log", Zero::Log)];
 
 fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
     let found = words.iter().find(|(_, known)| known == value);
@@ -38,6 +48,31 @@ pub(super) fn limit<S: Serializer>(value: &LimitMode, out: S) -> Result<S::Ok, S
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn on_loss<S: Serializer>(value: &OnLoss, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(ON_LOSS, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn processors<S: Serializer>(value: &Processors, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(PROCESSORS, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn size<S: Serializer>(value: &Size, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(SIZE, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn log_limit<S: Serializer>(value: &Limit, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(LOG_LIMIT, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn tenant_of<S: Serializer>(value: &TenantOf, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(TENANT_OF, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn zero<S: Serializer>(value: &Zero, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(ZERO, value))
 }
 
 /// `2h 30m`.

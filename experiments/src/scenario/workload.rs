@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 use windtunnel_core::{Bytes, Checkpoint, SimDuration};
+use windtunnel_traces::Zero;
 use windtunnel_traces::openb::Fill;
+use windtunnel_traces::swf::{Limit, Processors, Size, SwfOptions, TenantOf};
 use windtunnel_traces::synthetic::{Pattern, Poisson, Synthetic};
 
 use super::text;
@@ -29,6 +31,10 @@ pub enum Workload {
     Openb(Table),
     /// openb pods that fill the cluster one by one and never leave.
     OpenbFill(FillPods),
+    /// Read from the Microsoft Philly table.
+    Philly(Table),
+    /// Read from a supercomputer's log in the Standard Workload Format.
+    Swf(Log),
 }
 
 impl Workload {
@@ -43,14 +49,20 @@ impl Workload {
             Self::Helios(_) => "helios",
             Self::Openb(_) => "openb",
             Self::OpenbFill(_) => "openb-fill",
+            Self::Philly(_) => "philly",
+            Self::Swf(_) => "swf",
         }
     }
 
     /// The file it is read from, if it is.
     #[must_use]
-    pub fn table(&self) -> Option<&Table> {
+    pub fn table(&self) -> Option<Table> {
         match self {
-            Self::Native(table) | Self::Helios(table) | Self::Openb(table) => Some(table),
+            Self::Native(table)
+            | Self::Helios(table)
+            | Self::Openb(table)
+            | Self::Philly(table) => Some(table.clone()),
+            Self::Swf(log) => Some(log.table()),
             _ => None,
         }
     }
@@ -371,6 +383,72 @@ impl FillPods {
             strict: self.strict,
             stream: false,
             first: None,
+        }
+    }
+}
+
+/// A supercomputer's log, the same for every seed; plain, gzip or zstd. The first four fields are
+/// those of [`Table`], the others those of [`SwfOptions`], which say what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The file, relative to the scenario file.
+    pub path: PathBuf,
+    /// Whether a row that would have to be repaired or dropped is an error.
+    pub strict: bool,
+    /// Whether the file is read row by row during each run.
+    pub stream: bool,
+    /// Only the first so many jobs, or `none` for all.
+    #[serde(serialize_with = "text::number")]
+    #[schemars(with = "NumberOrWord")]
+    pub first: Option<u64>,
+    /// What a processor becomes: `cores` (a job is one task, the machine one node without GPUs) or
+    /// `gpus` (a job is as many tasks of one GPU).
+    #[serde(serialize_with = "text::processors")]
+    #[schemars(with = "String", extend("enum" = ["cores", "gpus"]))]
+    pub processors: Processors,
+    /// Which number of processors counts: `used` or `requested`.
+    #[serde(serialize_with = "text::size")]
+    #[schemars(with = "String", extend("enum" = ["used", "requested"]))]
+    pub size: Size,
+    /// Whether the time asked for is a walltime limit: `none` or `requested`.
+    #[serde(serialize_with = "text::log_limit")]
+    #[schemars(with = "String", extend("enum" = ["none", "requested"]))]
+    pub limit: Limit,
+    /// Who a job's tenant is: `user` or `group`.
+    #[serde(serialize_with = "text::tenant_of")]
+    #[schemars(with = "String", extend("enum" = ["user", "group"]))]
+    pub tenant: TenantOf,
+    /// Whether jobs that were withdrawn before they started are jobs.
+    pub keep_unstarted: bool,
+    /// Where the run's clock begins: with the `first-job`, or at the zero of the `log`.
+    #[serde(serialize_with = "text::zero")]
+    #[schemars(with = "String", extend("enum" = ["first-job", "log"]))]
+    pub zero: Zero,
+}
+
+impl Log {
+    /// Its file.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        Table {
+            path: self.path.clone(),
+            strict: self.strict,
+            stream: self.stream,
+            first: self.first,
+        }
+    }
+
+    /// How it is understood.
+    #[must_use]
+    pub fn options(&self) -> SwfOptions {
+        SwfOptions {
+            processors: self.processors,
+            size: self.size,
+            limit: self.limit,
+            tenant: self.tenant,
+            keep_unstarted: self.keep_unstarted,
+            zero: self.zero,
         }
     }
 }

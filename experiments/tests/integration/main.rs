@@ -12,5 +12,6 @@ mod fgd;
 mod files;
 mod golden;
 mod library;
+mod logs;
 mod openb;
 mod support;

@@ -70,6 +70,10 @@ pub(super) struct Book {
     pub(super) due: BTreeSet<Due>,
     /// Expected ends of tasks of arrays.
     tasks: BTreeMap<TaskRef, SimTime>,
+    /// What ended since the last call: jobs, and tasks of arrays by index.
+    pub(super) ended: Vec<(JobId, Option<u32>)>,
+    /// Who waits no more, and was not started.
+    pub(super) left: Vec<Key>,
     /// Jobs that came since the last call, in order.
     pub(super) fresh: Vec<(DemandId, Entry)>,
     /// Whether capacity may have grown since the last call.
@@ -87,6 +91,8 @@ impl Book {
             known: Vec::new(),
             due: BTreeSet::new(),
             tasks: BTreeMap::new(),
+            ended: Vec::new(),
+            left: Vec::new(),
             fresh: Vec::new(),
             grew: false,
             surprised: false,
@@ -96,6 +102,8 @@ impl Book {
     /// Brings the book up to date.
     pub(super) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
         self.fresh.clear();
+        self.ended.clear();
+        self.left.clear();
         self.grew = !news.tasks.is_empty() || !news.nodes.is_empty() || !news.refused.is_empty();
         self.grew |= news.quota || news.woken;
         self.surprised = !news.nodes.is_empty() || !news.refused.is_empty();
@@ -148,6 +156,7 @@ impl Book {
         if known.id != task.job.id || !known.array {
             return;
         }
+        self.ended.push((task.job.id, Some(task.index)));
         match self.tasks.remove(&task) {
             Some(end) => {
                 self.due.remove(&due_task(end, task));
@@ -170,6 +179,7 @@ impl Book {
         if shape != known.waits.map(|(shape, _)| shape) {
             if let Some((shape, key)) = known.waits.take() {
                 self.queues.remove(shape, key);
+                self.left.push(key);
                 // Whoever waited behind it may be the first now.
                 self.grew = true;
             }
@@ -179,6 +189,7 @@ impl Book {
         }
         if known.placed && found.is_none_or(|found| !holds(found)) {
             known.placed = false;
+            self.ended.push((job.id, None));
             self.grew = true;
             match known.runs.take() {
                 Some(end) => {

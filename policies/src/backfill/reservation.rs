@@ -108,7 +108,6 @@ impl Reservation {
         Self { job, at, spare }
     }
 
-
     /// Whether a job that starts at `now` and runs for `run` \[ns\] is gone before the reservation
     /// begins.
     pub(super) fn is_over_before(&self, now: SimTime, run: u64) -> bool {

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use windtunnel_core::{
-    Decisions, Grants, JobList, JobLog, JobRef, JobSpec, Knowledge, News, NodeModel, Platform,
-    Policy, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest, View,
+    Decision, Decisions, Grants, JobList, JobLog, JobRef, JobSpec, Knowledge, News, NodeModel,
+    Platform, Policy, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest, View,
 };
-use windtunnel_policies::{AnyPlacer, By, EasyBackfill, FirstFit, Order, WorstFit, policy};
+use windtunnel_policies::{
+    AnyPlacer, By, ConservativeBackfill, EasyBackfill, FirstFit, Order, WorstFit, policy,
+};
 
 use crate::support::Dice;
 use crate::textbook::{self, Rigid};
@@ -39,6 +41,17 @@ fn simulated(jobs: &[Rigid], total: u32, name: &str) -> Vec<u64> {
     log.records.sort_by_key(|record| record.job);
     let start = |record: &windtunnel_core::JobRecord| record.start.unwrap().as_nanos();
     log.records.iter().map(start).collect()
+}
+
+/// The same under conservative backfilling; nobody may overrun his estimate.
+fn compare_conservative(jobs: &[Rigid], total: u32) {
+    let expected = textbook::conservative_starts(jobs, u64::from(total));
+    let found = simulated(jobs, total, "conservative-backfill");
+    let first = (0..jobs.len()).find(|&job| expected[job] != found[job]);
+    assert_eq!(
+        expected, found,
+        "the first to differ is {first:?}: {jobs:#?}"
+    );
 }
 
 fn compare(jobs: &[Rigid], total: u32) {
@@ -88,6 +101,17 @@ proptest! {
     #[test]
     fn easy_is_the_textbook_with_honest_estimates(jobs in crowd(false)) {
         compare(&jobs, 10);
+    }
+
+    #[test]
+    fn conservative_is_the_textbook(jobs in crowd(false)) {
+        compare_conservative(&jobs, 10);
+    }
+
+    #[test]
+    fn conservative_survives_estimates_that_are_overrun(jobs in crowd(true)) {
+        let starts = simulated(&jobs, 10, "conservative-backfill");
+        prop_assert!(starts.iter().zip(&jobs).all(|(start, job)| *start >= job.submit));
     }
 
     #[test]
@@ -152,14 +176,16 @@ fn kth_sp2_is_the_textbook_job_by_job() {
     );
 }
 
-/// Watches every promise that EASY makes.
+/// Notes what a policy promises after each call and holds it to that: a job that still waits has a
+/// promise that is no later, and not in the past.
 #[derive(Clone, Debug)]
-struct Watched {
-    policy: EasyBackfill<AnyPlacer>,
-    promised: Option<(JobRef, SimTime)>,
+struct Watched<P> {
+    policy: P,
+    promises: fn(&P) -> Vec<(JobRef, SimTime)>,
+    promised: Vec<(JobRef, SimTime)>,
 }
 
-impl Policy for Watched {
+impl<P: Policy + Clone + 'static> Policy for Watched<P> {
     fn name(&self) -> &str {
         "watched"
     }
@@ -171,22 +197,18 @@ impl Policy for Watched {
     }
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
         self.policy.decide(view, news, out);
-        let now = self.policy.promise();
-        if let Some((job, at)) = self.promised {
-            let waits = !out.list().iter().any(|decision| {
-                matches!(decision, windtunnel_core::Decision::Place { tasks, .. } if tasks.job() == job)
-            });
-            if waits && view.job(job).is_some_and(|job| job.is_pending()) {
-                let later = now.filter(|(head, _)| *head == job).map(|(_, at)| at);
-                assert!(
-                    view.now() < at,
-                    "{job:?} was promised {at} and waits at {}",
-                    view.now()
-                );
-                assert!(
-                    later.is_some_and(|later| later <= at),
-                    "{job:?}: {at}, now {later:?}"
-                );
+        let now = (self.promises)(&self.policy);
+        for &(job, at) in &self.promised {
+            let starts = out.list().iter().any(
+                |decision| matches!(decision, Decision::Place { tasks, .. } if tasks.job() == job),
+            );
+            if !starts && view.job(job).is_some_and(|job| job.is_pending()) {
+                let kept = now
+                    .iter()
+                    .find(|(other, _)| *other == job)
+                    .map(|(_, at)| *at);
+                let late = view.now() >= at || kept.is_none_or(|kept| kept > at);
+                assert!(!late, "{job:?} at {}: was {at}, is {kept:?}", view.now());
             }
         }
         self.promised = now;
@@ -213,25 +235,41 @@ fn gangs(seed: u64, count: u64) -> Vec<JobSpec> {
         .collect()
 }
 
-/// The head starts no later than it was ever promised, on nodes with GPUs and cores, wherever tasks
-/// are placed.
-#[test]
-fn easy_never_delays_the_head() {
-    let placers = [AnyPlacer::First(FirstFit), AnyPlacer::Worst(WorstFit)];
+/// Runs crowds of gangs on nodes with GPUs and cores, wherever tasks are placed.
+fn keeps_promises<P: Policy + Clone + 'static>(
+    make: fn(AnyPlacer) -> P,
+    promises: fn(&P) -> Vec<(JobRef, SimTime)>,
+) {
     for seed in 0..40 {
-        for placer in placers {
-            let model = NodeModel::gpus_only("h100", 8).with_cores(32);
-            let jobs = JobList::new(gangs(seed, 150));
-            let policy = EasyBackfill::new(placer).order(Order::Fcfs, By::Estimate);
+        for placer in [AnyPlacer::First(FirstFit), AnyPlacer::Worst(WorstFit)] {
             let watched = Watched {
-                policy,
-                promised: None,
+                policy: make(placer),
+                promises,
+                promised: Vec::new(),
             };
-            let supply = Supply::uniform(model, 4);
-            let platform = Platform::from(watched);
-            let simulation = Simulation::new(supply, jobs, platform, RunOptions::default());
+            let supply = Supply::uniform(NodeModel::gpus_only("h100", 8).with_cores(32), 4);
+            let (jobs, options) = (JobList::new(gangs(seed, 150)), RunOptions::default());
+            let simulation = Simulation::new(supply, jobs, Platform::from(watched), options);
             let report = simulation.unwrap().run().unwrap();
             assert_eq!(report.summary.completed(), 150);
         }
     }
+}
+
+/// The head starts no later than it was ever promised.
+#[test]
+fn easy_never_delays_the_head() {
+    keeps_promises(
+        |placer| EasyBackfill::new(placer).order(Order::Fcfs, By::Estimate),
+        |policy| policy.promise().into_iter().collect(),
+    );
+}
+
+/// Nobody starts later than ever promised.
+#[test]
+fn conservative_never_delays_anybody() {
+    keeps_promises(
+        |placer| ConservativeBackfill::new(placer).order(Order::Fcfs, By::Estimate),
+        |policy| policy.promises().collect(),
+    );
 }

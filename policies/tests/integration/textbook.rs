@@ -84,3 +84,78 @@ pub(crate) fn starts(jobs: &[Rigid], total: u64, backfill: bool) -> Vec<u64> {
         }
     }
 }
+
+/// A reservation, or what runs.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: u64,
+    to: u64,
+    procs: u64,
+}
+
+/// The earliest start at or after `now` that fits besides everything in `taken`.
+fn earliest(now: u64, job: &Rigid, taken: &[Span], total: u64) -> u64 {
+    let mut times: Vec<u64> = taken.iter().map(|span| span.to).collect();
+    times.push(now);
+    times.sort_unstable();
+    let used = |at: u64| -> u64 {
+        let spans = taken.iter().filter(|span| span.from <= at && at < span.to);
+        spans.map(|span| span.procs).sum()
+    };
+    let fits = |start: &u64| {
+        let end = start + job.estimate.max(1);
+        let inside = taken.iter().map(|span| span.from);
+        let mut points = inside.filter(|at| start < at && *at < end).chain([*start]);
+        points.all(|at| used(at) + job.procs <= total)
+    };
+    times
+        .into_iter()
+        .filter(|time| *time >= now)
+        .find(fits)
+        .unwrap()
+}
+
+/// Start of every job under conservative backfilling with compression; nobody overruns his estimate.
+pub(crate) fn conservative_starts(jobs: &[Rigid], total: u64) -> Vec<u64> {
+    let mut starts: Vec<u64> = vec![u64::MAX; jobs.len()];
+    let (mut waiting, mut running): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    let mut arrived = 0;
+    // A job of no length is planned for the clock's smallest step.
+    let estimate = |job: usize| jobs[job].estimate.max(1);
+    loop {
+        let arrival = jobs.get(arrived).map(|job| job.submit);
+        let ending = running.iter().map(|&job| starts[job] + jobs[job].run).min();
+        let promised = waiting.iter().map(|&job| starts[job]).min();
+        let events = [arrival, ending, promised];
+        let Some(now) = events.into_iter().flatten().min() else {
+            return starts;
+        };
+        let over = |job: &usize| starts[*job] + jobs[*job].run <= now;
+        let mut early = running.iter().filter(|job| over(job));
+        let compress = early.any(|&job| now < starts[job] + estimate(job));
+        running.retain(|job| !over(job));
+        let newcomers = waiting.len();
+        while arrived < jobs.len() && jobs[arrived].submit == now {
+            waiting.push(arrived);
+            arrived += 1;
+        }
+        let first = if compress { 0 } else { newcomers };
+        for place in first..waiting.len() {
+            let job = waiting[place];
+            starts[job] = u64::MAX;
+            let others = running
+                .iter()
+                .chain(&waiting)
+                .filter(|other| starts[**other] < u64::MAX);
+            let span = |other: &usize| Span {
+                from: starts[*other],
+                to: starts[*other] + estimate(*other),
+                procs: jobs[*other].procs,
+            };
+            let taken: Vec<Span> = others.map(span).collect();
+            starts[job] = earliest(now, &jobs[job], &taken, total);
+        }
+        running.extend(waiting.iter().filter(|job| starts[**job] == now));
+        waiting.retain(|job| starts[*job] > now);
+    }
+}

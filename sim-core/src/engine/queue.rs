@@ -140,7 +140,12 @@ impl<E> EventQueue<E> {
     /// The time of successive keys never decreases.
     #[inline]
     pub fn pop(&mut self) -> Option<(EventKey, E)> {
-        let entry = self.first()?;
+        if self.slots.live == 0 {
+            return None;
+        }
+        // What is remembered is where it was; the ladder may have moved it since.
+        let entry = self.ladder.first(|entry| self.slots.holds(entry.handle))?;
+        debug_assert!(self.next.is_none_or(|next| next == entry));
         self.next = None;
         self.ladder.remove_first(entry);
         let event = self.slots.remove(entry.handle)?;

@@ -34,6 +34,11 @@ pub struct LedgerReport {
     pub no_gpu: MicroDollars,
     /// The people who run it.
     pub staff: MicroDollars,
+    /// CPU time that tasks held, whatever they did with it [core/1000 × ns]; exact. No part of the
+    /// buckets: cores are not priced apart from their node.
+    pub cpu_allocated: u128,
+    /// CPU time of the nodes that were paid [core/1000 × ns]; exact.
+    pub cpu_paid: u128,
 }
 
 /// One GPU-hour in the unit of [`LedgerRow::amount`].
@@ -176,13 +181,16 @@ impl Ledger {
         length: SimDuration,
         staff_per_hour: MicroDollars,
         control_plane_per_hour: MicroDollars,
+        cpu_allocated: u128,
     ) -> LedgerReport {
         let mut rows = Vec::new();
+        let mut cpu_paid = 0;
         let mut rounding = 0;
         let per_run = |price| exact_cost(u128::from(length.as_nanos()), price);
         let mut no_gpu = per_run(control_plane_per_hour);
         for ((book, spec), id) in self.pools.iter().zip(&supply.pools).zip(0..) {
             let node_ns = book.nodes.sum();
+            cpu_paid += node_ns * u128::from(spec.model.cpu.0);
             let cost = exact_cost(node_ns, spec.price.per_node_hour);
             let billed = exact_cost(node_ns + book.billed_extra, spec.price.per_node_hour);
             rounding += billed - cost;
@@ -208,6 +216,8 @@ impl Ledger {
             billing_rounding: micro(rounding),
             no_gpu: micro(no_gpu),
             staff: micro(per_run(staff_per_hour)),
+            cpu_allocated,
+            cpu_paid,
         }
     }
 }

@@ -37,14 +37,14 @@ impl Gauge {
         }
     }
 
-    fn raise(&mut self, by: u64, now: SimTime) {
+    pub(crate) fn raise(&mut self, by: u64, now: SimTime) {
         if by != 0 {
             self.flush(now);
             self.level += by;
         }
     }
 
-    fn lower(&mut self, by: u64, now: SimTime) {
+    pub(crate) fn lower(&mut self, by: u64, now: SimTime) {
         if by != 0 {
             self.flush(now);
             self.level = self

@@ -13,5 +13,5 @@ mod waits;
 pub use bill::{LedgerReport, LedgerRow};
 pub use bucket::{BUCKETS, Bucket};
 
-pub(crate) use book::{Change, Charge, Entry, Ledger};
+pub(crate) use book::{Change, Charge, Entry, Gauge, Ledger};
 pub(crate) use waits::Waits;

@@ -420,6 +420,7 @@ impl Simulation {
                 length,
                 platform.staff_per_hour,
                 platform.control_plane_per_hour,
+                self.world.cluster.cpu_held(end),
             )
         });
         let policies = self.platform.schedulers.iter();

@@ -11,14 +11,14 @@ const LEVELS: usize = MAX_DEVICES + 1;
 /// `SLOTS[level][count - 1]`: tasks of `count` GPUs that fit on a node with `level` free.
 const SLOTS: [[u32; MAX_DEVICES]; LEVELS] = {
     let mut table = [[0; MAX_DEVICES]; LEVELS];
-    let mut level = 0;
+    let (mut level, mut free) = (0, 0_u32);
     while level < LEVELS {
-        let mut count = 1;
-        while count <= level {
-            table[level][count - 1] = (level / count) as u32;
-            count += 1;
+        let (mut place, mut count) = (0, 1);
+        while count <= free {
+            table[level][place] = free / count;
+            (place, count) = (place + 1, count + 1);
         }
-        level += 1;
+        (level, free) = (level + 1, free + 1);
     }
     table
 };

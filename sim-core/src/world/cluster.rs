@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::device::NodeFree;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
+use crate::ledger::Gauge;
 use crate::reason::{REASONS, Reason};
 use crate::space::PoolInfo;
 use crate::supply::{Supply, Tenure};
@@ -140,6 +141,8 @@ pub(crate) struct Pool {
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
     pub(crate) totals: PoolTotals,
+    /// CPU that tasks hold [core/1000], and its integral.
+    pub(crate) cpu: Gauge,
     /// Whether `totals` changed since the ledger looked.
     pub(crate) changed: bool,
 }
@@ -177,6 +180,7 @@ impl Cluster {
                     held_sum: 0,
                     paid_nodes: 0,
                 },
+                cpu: Gauge::default(),
                 changed: true,
             });
         }
@@ -229,6 +233,16 @@ impl Cluster {
         (info.first..info.end)
             .map(NodeId)
             .filter(move |node| self.node(*node).pool == pool)
+    }
+
+    /// CPU time that tasks have held so far, over all pools [core/1000 × ns].
+    pub(crate) fn cpu_held(&self, now: SimTime) -> u128 {
+        let held = |pool: &Pool| {
+            let mut gauge = pool.cpu;
+            gauge.flush(now);
+            gauge.sum()
+        };
+        self.pools.iter().map(held).sum()
     }
 
     /// Payment for a node begins.

@@ -107,6 +107,8 @@ impl World {
         state.free.take(grant, request.cpu.0, request.memory.0);
         state.tasks.push((slot, index(task)));
         entry.dead = !state.is_alive();
+        let pool = &mut self.cluster.pools[state.pool.index()];
+        pool.cpu.raise(request.cpu.0.into(), now);
         self.touch_free(node);
     }
 
@@ -139,6 +141,8 @@ impl World {
         let state = &mut self.cluster.nodes[node.index()];
         state.free.give(freed, cpu, bytes);
         let pool = state.pool;
+        let book = &mut self.cluster.pools[pool.index()];
+        book.cpu.lower(cpu.into(), self.now);
         if gpus {
             self.note_held(slot, pool, grant, since);
             self.jobs.slot_mut(slot).tasks[task].grant.milli_each = 0;
@@ -186,6 +190,8 @@ impl World {
         }
         let state = &mut self.cluster.nodes[node.index()];
         state.free.take(grant, request.cpu.0, memory);
+        let pool = &mut self.cluster.pools[state.pool.index()];
+        pool.cpu.raise(request.cpu.0.into(), self.now);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.granted_at = self.now;

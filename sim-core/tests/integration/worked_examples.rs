@@ -34,6 +34,37 @@ fn stranded_and_rounding() {
         "idle.no_demand=30 idle.stranded=20 allocated.rounding=7 allocated.useful=23"
     );
     assert!((report.gpu_allocation().unwrap() - 0.375).abs() < 1e-12);
+    // 8 cores for 10 s and 4 for 10 s, of 8 for 20 s.
+    let ledger = report.ledger.as_ref().unwrap();
+    let core_second = 1_000 * 1_000_000_000;
+    assert_eq!(
+        (ledger.cpu_allocated, ledger.cpu_paid),
+        (120 * core_second, 160 * core_second)
+    );
+}
+
+/// A machine without GPUs: 10 cores, rigid jobs of 6, 6 and 3 cores, cut off in the middle.
+#[test]
+fn cores_alone() {
+    let supply = Supply::uniform(NodeModel::gpus_only("none", 0).with_cores(10), 1);
+    let cores = |cores, run| {
+        let mut job = job(1, run);
+        job.request.groups[0].request = windtunnel_core::TaskRequest::gpus(0).with_cores(cores);
+        job
+    };
+    let jobs = vec![cores(6, 10), cores(6, 10), cores(3, 10)];
+    let (report, log) = run(supply, jobs, StrictFifo, 15);
+    // 0 to 10 s: 6 cores; 10 to 15 s: 6 + 3.
+    let ledger = report.ledger.as_ref().unwrap();
+    let core_second = 1_000 * 1_000_000_000;
+    assert_eq!(
+        (ledger.cpu_allocated, ledger.cpu_paid),
+        (105 * core_second, 150 * core_second)
+    );
+    assert!((report.cpu_allocation().unwrap() - 0.7).abs() < 1e-12);
+    assert_eq!((ledger.paid(), report.gpu_allocation()), (0, None));
+    assert_eq!(waits(&log, 1), "stranded=10");
+    assert_eq!(waits(&log, 2), "head_of_line=10");
 }
 
 /// Starts whatever fits and evicts everything once, at an instant.

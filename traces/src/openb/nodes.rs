@@ -98,6 +98,7 @@ impl NodeList {
         };
         let header = Header {
             record: &record,
+            comments: "",
             file: &file,
             line,
         };

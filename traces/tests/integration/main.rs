@@ -7,5 +7,7 @@ mod broken;
 mod helios;
 mod native;
 mod openb;
+mod philly;
 mod support;
+mod swf;
 mod synthetic;
