@@ -33,6 +33,12 @@ pub(super) enum Command {
     /// compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.
     #[command(verbatim_doc_comment)]
     Diff(Diff),
+    /// Replays what real systems were recorded to decide, and says how close the simulator comes.
+    ///
+    /// One row per comparison: what is compared, what the real system did, what the simulator does, how
+    /// far they are apart, how far two recordings of the real system are apart where there are two, and
+    /// whether that passes. Exits with 1 if any row falls short. docs/VALIDATION.md tells how to read it.
+    Validate(Validate),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Lists the policies and their parameters.
@@ -107,4 +113,17 @@ pub(super) struct Diff {
     /// The seed; the first of the scenario if left out.
     #[arg(long, value_name = "SEED")]
     pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Validate {
+    /// A folder of recordings; all below it is searched. Left out: what comes with the program.
+    #[arg(long, value_name = "DIR")]
+    pub(super) golden: Option<PathBuf>,
+    /// Prints JSON: {"cases":[{"case":…,"compared":…,"real":…,"simulated":…,"distance":…,"pass":true}]}.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Cases at once; 0: as many as there are cores. It changes no result.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) threads: usize,
 }

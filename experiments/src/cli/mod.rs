@@ -14,6 +14,7 @@ mod past;
 mod reasons;
 mod run;
 mod session;
+mod validate;
 mod words;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(options) => run::command(&options),
         Command::Explain(options) => explain::command(&options),
         Command::Diff(options) => diff::command(&options),
+        Command::Validate(options) => validate::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
         Command::Scenario { name } => scenario(&name),

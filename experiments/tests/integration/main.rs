@@ -15,3 +15,4 @@ mod library;
 mod logs;
 mod openb;
 mod support;
+mod validate;
