@@ -1,10 +1,10 @@
 //! Backfilling: later jobs start early where that delays nobody who was promised a start.
 
-mod book;
+pub(crate) mod book;
 mod conservative;
 mod easy;
 mod profile;
-mod queue;
+pub(crate) mod queue;
 mod reservation;
 
 pub use conservative::ConservativeBackfill;

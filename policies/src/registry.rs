@@ -23,7 +23,10 @@ use crate::greedy::Greedy;
 use crate::kubernetes::{Config, KubeDefault, Requeue, Tie, Version};
 use crate::order::Order;
 use crate::place::{AnyPlacer, BestFit, FirstFit, RandomFit, WorstFit};
+use crate::priority::Priority;
+use crate::replay::{Replay, Unrecorded};
 use crate::run_time::By;
+use crate::sjf::Sjf;
 use parse::Args;
 
 /// A policy that text can name.
@@ -242,12 +245,59 @@ static KNOWN: &[PolicyInfo] = &[
         build: |args| Ok(Box::new(KubeDefault::new(kube(args)?))),
     },
     PolicyInfo {
+        name: "priority",
+        summary: "higher priority first; evicts and requeues lower ones where that makes room",
+        params: &[
+            ParamInfo {
+                name: "grace",
+                default: "0s",
+                meaning: "how long those that are evicted may take to leave, such as `30s`",
+            },
+            PLACER,
+            NEVER,
+        ],
+        build: |args| {
+            let policy = Priority::new(placer(args)?).grace(args.duration("grace")?);
+            Ok(Box::new(policy.never(never(args)?)))
+        },
+    },
+    PolicyInfo {
         name: "random",
         summary: "starts every job that fits, each task on a node drawn among those where it fits",
         params: &[NEVER],
         build: |args| {
             let policy = Greedy::new(RandomFit::default());
             Ok(Box::new(policy.never(never(args)?)))
+        },
+    },
+    PolicyInfo {
+        name: "replay",
+        summary: "starts each job when and where its log says",
+        params: &[
+            ParamInfo {
+                name: "unrecorded",
+                default: "first-fit",
+                meaning: "a job of which the log does not say: start it `first-fit`, or let it `wait` for ever",
+            },
+            NEVER,
+        ],
+        build: |args| {
+            let words = [
+                ("first-fit", Unrecorded::FirstFit),
+                ("wait", Unrecorded::Wait),
+            ];
+            let unrecorded = args.choice("unrecorded", &words)?;
+            Ok(Box::new(Replay::new(unrecorded, never(args)?)))
+        },
+    },
+    PolicyInfo {
+        name: "sjf",
+        summary: "starts the job that runs shortest; if it does not fit, nobody starts",
+        params: &[BY, PLACER, NEVER],
+        build: |args| {
+            Ok(Box::new(
+                Sjf::new(placer(args)?, by(args)?).never(never(args)?),
+            ))
         },
     },
     PolicyInfo {

@@ -29,10 +29,23 @@ fn campus_costs_what_its_comment_says() {
     assert_eq!(campus.run.seeds.len(), 10);
 }
 
+/// Policies that would make the first page longer and not clearer: the jobs have neither priorities
+/// nor a log, two differ in placement alone, and conservative backfilling takes its time.
+const NOT_IN_CAMPUS: [&str; 5] = [
+    "conservative-backfill",
+    "priority",
+    "random",
+    "replay",
+    "worst-fit",
+];
+
 #[test]
-fn every_policy_is_in_campus() {
+fn every_other_policy_is_in_campus() {
     let campus = Scenario::campus();
     for info in windtunnel::policies::known() {
+        if NOT_IN_CAMPUS.contains(&info.name) {
+            continue;
+        }
         let found = campus
             .platforms
             .iter()

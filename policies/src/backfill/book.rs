@@ -19,9 +19,9 @@ const WHOLE: u32 = u32::MAX;
 
 /// Something that runs and will end by estimate: a job, or one task of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Due {
+pub(crate) struct Due {
     /// When, by estimate; may have passed.
-    pub(super) end: SimTime,
+    pub(crate) end: SimTime,
     id: JobId,
     task: u32,
     attempt: u32,
@@ -29,7 +29,7 @@ pub(super) struct Due {
 }
 
 impl Due {
-    pub(super) const fn job(&self) -> JobRef {
+    pub(crate) const fn job(&self) -> JobRef {
         JobRef {
             slot: self.slot,
             id: self.id,
@@ -37,7 +37,7 @@ impl Due {
     }
 
     /// The task of an array that it is about, with its attempt; `None`: all of the job.
-    pub(super) fn task(&self) -> Option<TaskRef> {
+    pub(crate) fn task(&self) -> Option<TaskRef> {
         (self.task != WHOLE).then_some(TaskRef {
             job: self.job(),
             group: 0,
@@ -61,29 +61,29 @@ struct Known {
 
 /// Who waits and who runs.
 #[derive(Clone, Debug)]
-pub(super) struct Book {
+pub(crate) struct Book {
     order: Order,
-    pub(super) runs: RunTimes,
-    pub(super) queues: Queues,
+    pub(crate) runs: RunTimes,
+    pub(crate) queues: Queues,
     known: Vec<Known>,
     /// Expected ends, soonest first.
-    pub(super) due: BTreeSet<Due>,
+    pub(crate) due: BTreeSet<Due>,
     /// Expected ends of tasks of arrays.
     tasks: BTreeMap<TaskRef, SimTime>,
     /// What ended since the last call: jobs, and tasks of arrays by index.
-    pub(super) ended: Vec<(JobId, Option<u32>)>,
+    pub(crate) ended: Vec<(JobId, Option<u32>)>,
     /// Who waits no more, and was not started.
-    pub(super) left: Vec<Key>,
+    pub(crate) left: Vec<Key>,
     /// Jobs that came since the last call, in order.
-    pub(super) fresh: Vec<(DemandId, Entry)>,
+    pub(crate) fresh: Vec<(DemandId, Entry)>,
     /// Whether capacity may have grown since the last call.
-    pub(super) grew: bool,
+    pub(crate) grew: bool,
     /// Whether something came to its end before its time, or the cluster changed.
-    pub(super) surprised: bool,
+    pub(crate) surprised: bool,
 }
 
 impl Book {
-    pub(super) fn new(order: Order, runs: RunTimes) -> Self {
+    pub(crate) fn new(order: Order, runs: RunTimes) -> Self {
         Self {
             order,
             runs,
@@ -100,7 +100,7 @@ impl Book {
     }
 
     /// Brings the book up to date.
-    pub(super) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
+    pub(crate) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
         self.fresh.clear();
         self.ended.clear();
         self.left.clear();
@@ -125,7 +125,7 @@ impl Book {
     }
 
     /// Takes jobs that never fit out of the newcomers.
-    pub(super) fn turn_away(&mut self, view: &View<'_>, never: Never, out: &mut Decisions) {
+    pub(crate) fn turn_away(&mut self, view: &View<'_>, never: Never, out: &mut Decisions) {
         let mut place = 0;
         while let Some((_, entry)) = self.fresh.get(place) {
             let job = entry.job;
@@ -167,7 +167,7 @@ impl Book {
     }
 
     /// Compares what is known of a job with what is true of it.
-    fn sync(&mut self, view: &View<'_>, job: JobRef) {
+    pub(crate) fn sync(&mut self, view: &View<'_>, job: JobRef) {
         let found = view.job(job).filter(|found| found.outcome().is_none());
         let mut known = *self.slot(job);
         if known.id != job.id {
@@ -217,7 +217,7 @@ impl Book {
     }
 
     /// A job was given up: it waits no more.
-    pub(super) fn forget(&mut self, job: JobRef) {
+    pub(crate) fn forget(&mut self, job: JobRef) {
         if let Some((shape, key)) = self.slot(job).waits.take() {
             self.queues.remove(shape, key);
         }
@@ -225,7 +225,7 @@ impl Book {
 
     /// A job was placed, all that was pending of it or (an array) the first `count` tasks. Returns
     /// whether it waits no more.
-    pub(super) fn placed(
+    pub(crate) fn placed(
         &mut self,
         view: &View<'_>,
         job: JobView<'_>,
@@ -263,7 +263,7 @@ impl Book {
 }
 
 /// When something ends that starts at `now` and runs for `run` \[ns\]; `None` if never.
-pub(super) fn end_of(now: SimTime, run: u64) -> Option<SimTime> {
+pub(crate) fn end_of(now: SimTime, run: u64) -> Option<SimTime> {
     let run = (run != u64::MAX).then_some(SimDuration::from_nanos(run))?;
     now.checked_add(run)
 }

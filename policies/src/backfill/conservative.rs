@@ -28,8 +28,9 @@ const STEP: SimDuration = SimDuration::from_nanos(1);
 /// 3. If something ends before its expected end, reservations are *compressed*: in order, each job
 ///    gives its own up and takes the earliest that fits then. Its old one is still free, so nobody
 ///    comes later than before.
-/// 4. A job whose reservation begins while its capacity is still in use, because somebody overran
-///    his estimate, is reserved anew; others keep theirs. If a node comes or goes, all are.
+/// 4. If a reservation begins while somebody who overran his estimate is still there, or a node comes
+///    or goes, the promises can't be kept: all are given up, and made anew in order. As long as
+///    somebody overruns, jobs start at submissions and ends only.
 ///
 /// A job that would never fit is rejected (`never = wait`: left out of everything). An array
 /// reserves for as many tasks as fit at the earliest time at which one does, and for the rest when
@@ -282,6 +283,11 @@ impl<P: Placer> ConservativeBackfill<P> {
         }
     }
 
+    fn give_up_all(&mut self) {
+        let keys: Vec<Key> = self.starts.iter().map(|(_, key)| *key).collect();
+        keys.into_iter().for_each(|key| self.give_up(key));
+    }
+
     /// Reserves the earliest start for a job that has none.
     fn reserve(&mut self, view: &View<'_>, plan: &mut Plan<'_>, key: Key) {
         let (Some(planned), Some(profile)) = (self.waiting.get(&key), &mut self.profile) else {
@@ -512,8 +518,15 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
             self.starts.clear();
             return;
         }
+        // The first promise could not be kept, or can't be now.
+        let first = self.starts.first().map(|(start, _)| *start);
+        let broken = first.is_some_and(|start| start < now || (self.overdue && start == now));
+        if broken {
+            self.give_up_all();
+        }
         let mut plan = view.plan();
-        self.replan(view, &mut plan, self.book.surprised || anew, out);
+        let all = self.book.surprised || anew || broken;
+        self.replan(view, &mut plan, all, out);
         drop(plan);
         for place in 0..self.book.fresh.len() {
             let (_, entry) = self.book.fresh[place];
@@ -526,16 +539,10 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
         {
             profile.forget_before(now);
         }
-        // Ends that come when they are due wake us; a start may also be promised at another time. What
-        // waits for somebody who overran his estimate starts when that one ends.
-        let waits = if self.overdue {
-            STEP
-        } else {
-            SimDuration::ZERO
-        };
-        let soon = now.saturating_add(waits);
+        // Ends that come when they are due wake us; a start may also be promised at another time. While
+        // somebody overruns, what is promised moves on with the clock, and his end is what to wait for.
         let mut starts = self.starts.iter().map(|(start, _)| *start);
-        let next = starts.find(|start| *start > soon);
+        let next = starts.find(|start| *start > now).filter(|_| !self.overdue);
         if std::mem::take(&mut self.again) {
             out.wake_at(now);
         } else if let Some(next) = next {

@@ -13,13 +13,13 @@ const BLOCK: usize = 64;
 
 /// A job that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Its place in the order.
-    pub(super) key: Key,
+    pub(crate) key: Key,
     /// How long it is said to run \[ns\]; `u64::MAX` if unknown.
-    pub(super) run: u64,
+    pub(crate) run: u64,
     /// Which job.
-    pub(super) job: JobRef,
+    pub(crate) job: JobRef,
 }
 
 /// The jobs of one shape: sorted blocks, and the shortest run time in each.
@@ -27,7 +27,7 @@ pub(super) struct Entry {
 /// O(√n) per operation for n jobs with blocks of fixed size and a scan over block summaries, which for
 /// 10⁵ jobs is 1,600 words.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ShapeQueue {
+pub(crate) struct ShapeQueue {
     blocks: Vec<Vec<Entry>>,
     shortest: Vec<u64>,
     len: usize,
@@ -45,24 +45,24 @@ impl ShapeQueue {
         after.saturating_sub(1)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The first job.
-    pub(super) fn first(&self) -> Option<Entry> {
+    pub(crate) fn first(&self) -> Option<Entry> {
         self.blocks.first()?.first().copied()
     }
 
     /// The job at `key`.
-    pub(super) fn get(&self, key: Key) -> Option<Entry> {
+    pub(crate) fn get(&self, key: Key) -> Option<Entry> {
         let block = self.blocks.get(self.block_of(key))?;
         let place = block.binary_search_by_key(&key, |entry| entry.key).ok()?;
         Some(block[place])
     }
 
     /// The first job behind `key` that runs for at most `run` \[ns\].
-    pub(super) fn next(&self, key: Key, run: u64) -> Option<Entry> {
+    pub(crate) fn next(&self, key: Key, run: u64) -> Option<Entry> {
         let start = self.block_of(key);
         let fits = |entry: &&Entry| entry.run <= run;
         let block = self.blocks.get(start)?;
@@ -76,7 +76,7 @@ impl ShapeQueue {
     }
 
     /// The first job that runs for at most `run` \[ns\].
-    pub(super) fn first_within(&self, run: u64) -> Option<Entry> {
+    pub(crate) fn first_within(&self, run: u64) -> Option<Entry> {
         let place = self.shortest.iter().position(|&shortest| shortest <= run)?;
         let found = self.blocks[place].iter().find(|entry| entry.run <= run);
         found.copied()
@@ -136,7 +136,7 @@ impl ShapeQueue {
 
 /// The lists of all shapes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Queues {
+pub(crate) struct Queues {
     shapes: Vec<ShapeQueue>,
     /// Shapes with a job that waits, in no order that matters.
     live: Vec<DemandId>,
@@ -144,21 +144,21 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Shapes with a job that waits.
-    pub(super) fn shapes(&self) -> &[DemandId] {
+    pub(crate) fn shapes(&self) -> &[DemandId] {
         &self.live
     }
 
-    pub(super) fn of(&self, shape: DemandId) -> &ShapeQueue {
+    pub(crate) fn of(&self, shape: DemandId) -> &ShapeQueue {
         &self.shapes[shape.index()]
     }
 
     /// The first job of all. O(shapes).
-    pub(super) fn first(&self) -> Option<(DemandId, Entry)> {
+    pub(crate) fn first(&self) -> Option<(DemandId, Entry)> {
         let firsts = self.live.iter().filter_map(|&shape| {
             let entry = self.shapes[shape.index()].first()?;
             Some((shape, entry))
@@ -166,7 +166,7 @@ impl Queues {
         firsts.min_by_key(|(_, entry)| entry.key)
     }
 
-    pub(super) fn insert(&mut self, shape: DemandId, entry: Entry) {
+    pub(crate) fn insert(&mut self, shape: DemandId, entry: Entry) {
         if self.shapes.len() <= shape.index() {
             self.shapes.resize_with(shape.index() + 1, Default::default);
         }
@@ -178,7 +178,7 @@ impl Queues {
         self.len += 1;
     }
 
-    pub(super) fn remove(&mut self, shape: DemandId, key: Key) {
+    pub(crate) fn remove(&mut self, shape: DemandId, key: Key) {
         let queue = &mut self.shapes[shape.index()];
         if queue.remove(key) {
             self.len -= 1;

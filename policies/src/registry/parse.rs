@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use windtunnel_core::SimDuration;
+
 use super::{ParamInfo, PolicyInfo, RegistryError};
 
 /// A policy as written.
@@ -162,6 +164,12 @@ impl<'a> Args<'a> {
             let words: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
             self.bad(param, words.join(" or "))
         })
+    }
+
+    /// A length of time.
+    pub(super) fn duration(&self, param: &'static str) -> Result<SimDuration, RegistryError> {
+        let value = self.text(param).parse();
+        value.map_err(|_| self.bad(param, "a length of time such as `30s` or `5m`".to_owned()))
     }
 
     /// A whole number within a range.

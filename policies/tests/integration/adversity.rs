@@ -11,10 +11,28 @@ const KUBES: [&str; 4] = [
     "kube-default{requeue=all,percentage=5}",
 ];
 
+/// Every policy that starts whole jobs.
+const BATCH: [&str; 14] = [
+    "fifo",
+    "first-fit",
+    "best-fit",
+    "worst-fit",
+    "random",
+    "sjf",
+    "sjf{by=oracle}",
+    "easy-backfill",
+    "easy-backfill{by=oracle,placer=best-fit}",
+    "easy-backfill{order=sjf,placer=worst-fit}",
+    "conservative-backfill",
+    "conservative-backfill{by=oracle,placer=random}",
+    "priority",
+    "replay",
+];
+
 #[test]
 fn a_job_that_never_fits_is_rejected_by_batch_policies() {
     let scenario = Scenario::new(nodes(2, 4), vec![job(4, 5).tasks(3), job(1, 5)]);
-    for policy in ["fifo", "first-fit", "best-fit"] {
+    for policy in BATCH {
         let (report, log) = scenario.run(policy);
         assert_eq!(report.end, at(5), "{policy}");
         let rejected = log.records.iter().find(|r| r.job.0 == 0).unwrap();
@@ -30,6 +48,11 @@ fn a_job_that_never_fits_may_wait() {
         ("fifo{never=wait}", 0),
         ("first-fit{never=wait}", 1),
         ("best-fit{never=wait}", 1),
+        ("sjf{never=wait}", 1),
+        ("easy-backfill{never=wait}", 1),
+        ("conservative-backfill{never=wait}", 1),
+        ("priority{never=wait}", 1),
+        ("replay{never=wait}", 1),
     ] {
         let (report, _) = scenario.run(policy);
         assert_eq!(report.summary.completed(), ended, "{policy}");
@@ -79,7 +102,7 @@ fn jobs_without_gpus_need_cores_only() {
         supply,
         vec![cpu.clone().tasks(3), cpu.clone(), cpu, bare, job(1, 10)],
     );
-    for policy in ["fifo", "first-fit", "best-fit"].iter().chain(&KUBES) {
+    for policy in BATCH.iter().chain(&KUBES) {
         let (report, _) = scenario.run(policy);
         // Kubernetes binds two of the first three pods at once, before it can see that the third
         // has no room.
@@ -102,7 +125,7 @@ fn fractions_on_exclusive_and_shared_pools() {
         )
     };
     let jobs: Vec<_> = (0..6).map(|_| part(400)).collect();
-    for policy in ["fifo", "first-fit", "best-fit"].iter().chain(&KUBES) {
+    for policy in BATCH.iter().chain(&KUBES) {
         let mut scenario = Scenario::new(nodes(1, 2), jobs.clone());
         let (exclusive, _) = scenario.run(policy);
         scenario.platform = |platform| platform.sharing(Sharing::Fractions);
@@ -133,7 +156,7 @@ fn a_crowd_drains() {
                 .advance(advance)
         })
         .collect();
-    for policy in ["fifo", "first-fit", "best-fit"] {
+    for policy in BATCH {
         let (report, log) = Scenario::new(nodes(3, 4), jobs.clone()).run(policy);
         assert_eq!(report.summary.completed(), 200, "{policy}");
         assert!(log.records.iter().all(|record| record.start.is_some()));
@@ -159,4 +182,69 @@ fn fifo_says_who_blocks() {
     assert_eq!(log.records[0].start, Some(SimTime::ZERO));
     assert_eq!(lines[1], "job-1 waited insufficient=10s");
     assert_eq!(lines[2], "job-2 waited insufficient=10s head_of_line=10s");
+}
+
+/// Nodes that fail under gangs, arrays and elastic jobs with and without estimates, good and bad:
+/// everything ends, whatever is promised meanwhile.
+#[test]
+fn nodes_fail_under_promises() {
+    use windtunnel_core::{Fault, ListedFaults, PoolId};
+    let mut dice = crate::support::Dice(9 << 32);
+    for seed in 0..12 {
+        let mut jobs = crate::support::mixed_jobs(seed, 80);
+        for spec in &mut jobs {
+            spec.request.groups[0].request.cpu = windtunnel_core::MilliCores(0);
+            spec.request.priority = i64::try_from(dice.roll(3)).unwrap();
+            spec.request.estimate = match dice.roll(3) {
+                0 => None,
+                _ => Some(crate::support::secs(dice.roll(60))),
+            };
+        }
+        let faults = (0..6).map(|n| {
+            let fault = Fault {
+                at: at(5 + 20 * n + dice.roll(10)),
+                repair: crate::support::secs(1 + dice.roll(30)),
+            };
+            (PoolId(0), u32::try_from(n % 3).unwrap(), fault)
+        });
+        let supply = nodes(3, 8).with_faults(ListedFaults(faults.collect()));
+        let mut scenario = Scenario::new(supply, jobs);
+        scenario.platform = |platform| platform.detection_delay(crate::support::secs(3));
+        for policy in BATCH.iter().chain(&["priority{grace=4s}"]) {
+            let (report, log) = scenario.run(policy);
+            let rejected = log
+                .records
+                .iter()
+                .filter(|record| record.never_fits)
+                .count();
+            assert_eq!(
+                report.summary.completed() + rejected as u64,
+                80,
+                "{policy}, {seed}"
+            );
+        }
+    }
+}
+
+/// Crowds of priorities: whatever is evicted comes back and ends, with and without grace.
+#[test]
+fn preemption_ends() {
+    for seed in 0..12 {
+        let mut dice = crate::support::Dice(seed << 32);
+        let mut jobs = crate::support::mixed_jobs(seed, 120);
+        for spec in &mut jobs {
+            spec.request.groups[0].request.cpu = windtunnel_core::MilliCores(0);
+            spec.request.priority = i64::try_from(dice.roll(5)).unwrap() - 2;
+        }
+        for policy in [
+            "priority",
+            "priority{grace=7s}",
+            "priority{placer=worst-fit}",
+        ] {
+            let scenario = Scenario::new(nodes(4, 8), jobs.clone());
+            let (report, _) = scenario.run(policy);
+            assert_eq!(report.summary.completed(), 120, "{policy}, {seed}");
+            assert!(report.summary.preemptions > 0, "{policy}, {seed}");
+        }
+    }
 }

@@ -16,11 +16,11 @@ use crate::support::Dice;
 use crate::textbook::{self, Rigid};
 
 /// One node of so many cores and no GPU: rigid processors.
-fn processors(count: u32) -> Supply {
+pub(crate) fn processors(count: u32) -> Supply {
     Supply::uniform(NodeModel::gpus_only("none", 0).with_cores(count), 1)
 }
 
-fn spec(job: &Rigid) -> JobSpec {
+pub(crate) fn spec(job: &Rigid) -> JobSpec {
     let cores = u32::try_from(job.procs).unwrap();
     JobSpec::new(
         SimTime::from_nanos(job.submit),
@@ -89,6 +89,7 @@ fn crowd(overrun: bool) -> impl Strategy<Value = Vec<Rigid>> {
                 run,
                 estimate,
                 procs,
+                wait: 0,
             }
         };
         rows.into_iter().map(rigid).collect()
@@ -122,7 +123,7 @@ proptest! {
 
 /// KTH-SP2 from the public log: submit, run, processors, requested time; `None`, visibly, where it is
 /// missing and need not be there.
-fn kth() -> Option<Vec<Rigid>> {
+pub(crate) fn kth() -> Option<Vec<Rigid>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/traces/swf/KTH-SP2-1996-2.swf.gz");
     let Ok(file) = std::fs::File::open(&path) else {
@@ -149,6 +150,7 @@ fn kth() -> Option<Vec<Rigid>> {
         Rigid {
             submit: field(1) * SECOND,
             run: field(3) * SECOND,
+            wait: field(2) * SECOND,
             procs: field(4),
             estimate: field(8) * SECOND,
         }

@@ -148,3 +148,129 @@ fn spread_and_pack() {
     let supply = Supply::uniform(model, 3);
     check("spread_and_pack", &Scenario::new(supply, jobs), &policies);
 }
+
+/// Two of four GPUs are busy until 10 by estimate, and until 6 in truth; b needs all four. c would be
+/// in its way and d would not, e fits into what d leaves.
+#[test]
+fn backfill() {
+    let estimated = |gpus, run, estimate| job(gpus, run).estimate(secs(estimate));
+    let jobs = vec![
+        estimated(2, 6, 10),
+        later(1, estimated(4, 5, 5)),
+        later(2, estimated(1, 12, 12)),
+        later(2, estimated(1, 8, 8)),
+        later(3, estimated(1, 3, 4)),
+        later(4, estimated(3, 4, 4)),
+    ];
+    let policies = [
+        "fifo",
+        "easy-backfill",
+        "easy-backfill{by=oracle}",
+        "easy-backfill{order=sjf}",
+        "conservative-backfill",
+        "sjf",
+        "sjf{by=oracle}",
+    ];
+    check("backfill", &Scenario::new(nodes(1, 4), jobs), &policies);
+}
+
+/// On three nodes: the head's nodes are kept free of what outlasts its reservation, others are not.
+#[test]
+fn backfill_on_nodes() {
+    let estimated = |gpus, run| job(gpus, run).estimate(secs(run));
+    let jobs = vec![
+        estimated(4, 10),
+        estimated(2, 20),
+        estimated(3, 30),
+        later(1, estimated(4, 5).tasks(2)),
+        later(2, estimated(1, 50)),
+        later(2, estimated(1, 50)),
+        later(2, estimated(2, 9)),
+    ];
+    let policies = [
+        "easy-backfill",
+        "easy-backfill{placer=worst-fit}",
+        "conservative-backfill",
+    ];
+    check(
+        "backfill_on_nodes",
+        &Scenario::new(nodes(3, 4), jobs),
+        &policies,
+    );
+}
+
+/// A job overruns its estimate and the head waits on; a job without one is taken for endless.
+#[test]
+fn estimates_that_fail() {
+    let jobs = vec![
+        job(3, 12).estimate(secs(5)),
+        later(1, job(4, 5).estimate(secs(5))),
+        later(2, job(1, 3).estimate(secs(3))),
+        later(3, job(1, 4)),
+        later(6, job(1, 2).estimate(secs(2))),
+    ];
+    let policies = ["easy-backfill", "conservative-backfill"];
+    check(
+        "estimates_that_fail",
+        &Scenario::new(nodes(1, 4), jobs),
+        &policies,
+    );
+}
+
+/// The latest of the lowest goes first, no more than needed; what it did since its save is lost.
+#[test]
+fn preemption() {
+    let saves = |spec: windtunnel_core::JobSpec| spec.checkpoint(secs(4), secs(0));
+    let jobs = vec![
+        saves(job(2, 20)),
+        saves(later(1, job(2, 20))),
+        later(1, job(1, 20)).priority(1),
+        later(7, job(2, 10)).priority(5),
+        later(9, job(2, 3)),
+    ];
+    let policies = [
+        "priority",
+        "priority{grace=3s}",
+        "easy-backfill{order=priority}",
+    ];
+    check("preemption", &Scenario::new(nodes(1, 5), jobs), &policies);
+}
+
+/// The log has a gap, a start at the instant of an end, one where nothing is free by then, one on a
+/// node that does not exist, and a job of which it says nothing.
+#[test]
+fn replay() {
+    let recorded = |spec: windtunnel_core::JobSpec, start, on: &[u32]| {
+        let on: Vec<_> = on
+            .iter()
+            .map(|node| windtunnel_core::NodeId(*node))
+            .collect();
+        spec.recorded(at(start), &on)
+    };
+    let jobs = vec![
+        recorded(job(2, 10), 5, &[1]),
+        recorded(job(2, 5), 15, &[1]),
+        recorded(job(1, 3), 16, &[1]),
+        recorded(job(1, 4).tasks(2), 7, &[0, 0]),
+        recorded(later(3, job(1, 4)), 8, &[9]),
+        later(4, job(2, 3)),
+    ];
+    let policies = ["replay", "replay{unrecorded=wait}"];
+    let mut scenario = Scenario::new(nodes(2, 2), jobs);
+    scenario.horizon = Some(40);
+    check("replay", &scenario, &policies);
+}
+
+/// Where the placers go: the lowest, the fullest, the emptiest, any.
+#[test]
+fn placers() {
+    let jobs = vec![
+        job(2, 9),
+        job(1, 9),
+        job(1, 9),
+        later(1, job(2, 5)),
+        later(2, job(4, 5)),
+    ];
+    let policies = ["first-fit", "best-fit", "worst-fit", "random"];
+    check("placers", &Scenario::new(nodes(3, 4), jobs), &policies);
+}

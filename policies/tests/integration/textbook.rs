@@ -8,6 +8,8 @@ pub(crate) struct Rigid {
     pub(crate) run: u64,
     pub(crate) estimate: u64,
     pub(crate) procs: u64,
+    /// By the log it comes from, if from one.
+    pub(crate) wait: u64,
 }
 
 /// Something that runs.
