@@ -24,13 +24,16 @@
 //!   changes.
 
 pub mod compare;
+pub mod diff;
 mod error;
+pub mod explain;
 mod jobs;
 pub mod output;
 mod scenario;
 pub mod stats;
 mod sweep;
 pub mod validate;
+pub mod words;
 
 pub use windtunnel_core as core;
 pub use windtunnel_policies as policies;

@@ -5,7 +5,9 @@
 
 use rayon::prelude::*;
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{JobRecord, Names, Observer, REASONS, Report, RunOptions, Simulation, Step};
+use windtunnel_core::{
+    JobRecord, Names, Observer, REASONS, Report, RunError, RunOptions, Simulation, Step,
+};
 
 use crate::error::ExperimentError;
 use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
@@ -210,6 +212,34 @@ impl Observer for Recorder {
     }
 }
 
+/// One run of a scenario, about to begin; the ledger does not change what happens in it.
+pub(crate) fn simulation(
+    scenario: &Scenario,
+    source: &JobSource<'_>,
+    key: RunKey,
+    ledger: bool,
+) -> Result<Simulation, ExperimentError> {
+    let (arrivals, names): Jobs = source.jobs(key.seed)?;
+    let options = RunOptions {
+        seed: Seed(scenario.run.seeds[key.seed]),
+        horizon: scenario.run.horizon,
+        ledger,
+        names,
+    };
+    let platform = scenario.platform(&scenario.platforms[key.platform])?;
+    let simulation = Simulation::boxed(scenario.supply(), arrivals, platform, options)?;
+    Ok(simulation)
+}
+
+/// A run broke off.
+pub(crate) fn broke_off(scenario: &Scenario, key: RunKey, cause: RunError) -> ExperimentError {
+    ExperimentError::Run {
+        platform: scenario.platforms[key.platform].name.clone(),
+        seed: scenario.run.seeds[key.seed],
+        cause,
+    }
+}
+
 fn run_one(
     scenario: &Scenario,
     source: &JobSource<'_>,
@@ -219,27 +249,13 @@ fn run_one(
     if hooks.is_stopped() {
         return Err(ExperimentError::Interrupted);
     }
-    let spec = &scenario.platforms[key.platform];
-    let seed = scenario.run.seeds[key.seed];
-    let (arrivals, names): Jobs = source.jobs(key.seed)?;
-    let options = RunOptions {
-        seed: Seed(seed),
-        horizon: scenario.run.horizon,
-        ledger: true,
-        names,
-    };
-    let platform = scenario.platform(spec)?;
-    let mut simulation = Simulation::boxed(scenario.supply(), arrivals, platform, options)?;
+    let mut simulation = simulation(scenario, source, key, true)?;
     let mut sink = hooks.records(key)?;
     let mut recorder = Recorder {
         keep: sink.is_some(),
         ..Recorder::default()
     };
-    let failed = |cause| ExperimentError::Run {
-        platform: spec.name.clone(),
-        seed,
-        cause,
-    };
+    let failed = |cause| broke_off(scenario, key, cause);
     let mut steps = 0_u32;
     loop {
         let step = simulation.step_with(&mut recorder).map_err(failed)?;

@@ -363,6 +363,16 @@ impl<'a> JobView<'a> {
         self.job.pools
     }
 
+    /// Those of its pools that have a GPU model it accepts.
+    #[must_use]
+    pub fn accepting_pools(&self) -> PoolSet {
+        if self.job.listed {
+            self.world.demands.get(self.job.demand).accepted
+        } else {
+            self.job.pools
+        }
+    }
+
     /// Whether it is among [`View::pending_jobs`]: has tasks to place now. O(1).
     #[must_use]
     pub fn is_pending(&self) -> bool {

@@ -18,6 +18,27 @@ pub(super) enum Command {
     Compare(Compare),
     /// Runs one platform with one seed and prints its figures.
     Run(Run),
+    /// Says why a job waited: its life in one run, and when it would have started elsewhere.
+    ///
+    /// Runs it again from the manifest, with somebody watching the job, and checks that it is the same run.
+    Explain(Explain),
+    /// Finds the first decision at which two runs part, what both saw, and what followed from it.
+    ///
+    /// Two platforms of one comparison:       windtunnel diff DIR fifo best-fit
+    /// Two runs, wherever they were written:  windtunnel diff ours:fifo theirs:fifo
+    ///
+    /// A run is FOLDER:PLATFORM, or FOLDER alone if it has one platform. A folder is one that `compare` or
+    /// `run --out` wrote, a scenario file, or `campus`. Both runs must have the same jobs. What is compared
+    /// is what happens to jobs: placements, evictions, ends; not reasons of waiting. A policy in code is
+    /// compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.
+    #[command(verbatim_doc_comment)]
+    Diff(Diff),
+    /// Replays what real systems were recorded to decide, and says how close the simulator comes.
+    ///
+    /// One row per comparison: what is compared, what the real system did, what the simulator does, how
+    /// far they are apart, how far two recordings of the real system are apart where there are two, and
+    /// whether that passes. Exits with 1 if any row falls short. docs/VALIDATION.md tells how to read it.
+    Validate(Validate),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Lists the policies and their parameters.
@@ -68,4 +89,41 @@ pub(super) struct Run {
     /// Leaves jobs.csv out.
     #[arg(long)]
     pub(super) no_jobs: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// The folder that `compare` or `run --out` wrote, or the manifest in it.
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The platform.
+    pub(super) platform: String,
+    /// The job: its id as in the first column of jobs.csv (`job-17`, or 17), or its name in the trace.
+    pub(super) job: String,
+    /// The seed; the first of the manifest if left out.
+    #[arg(long, value_name = "SEED")]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Diff {
+    /// DIR and two of its platforms, or two runs FOLDER:PLATFORM.
+    #[arg(value_name = "RUN", num_args = 2..=3, required = true)]
+    pub(super) runs: Vec<String>,
+    /// The seed; the first of the scenario if left out.
+    #[arg(long, value_name = "SEED")]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Validate {
+    /// A folder of recordings; all below it is searched. Left out: what comes with the program.
+    #[arg(long, value_name = "DIR")]
+    pub(super) golden: Option<PathBuf>,
+    /// Prints JSON: {"cases":[{"case":…,"compared":…,"real":…,"simulated":…,"distance":…,"pass":true}]}.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Cases at once; 0: as many as there are cores. It changes no result.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) threads: usize,
 }

@@ -34,12 +34,7 @@ pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
     let comparison = session::run(scenario, wishes)?;
     let mut out = text(&comparison, Paint::of_stdout());
     files(&mut out, &options.out, !options.no_jobs);
-    next(
-        &mut out,
-        &options.scenario,
-        &comparison,
-        &ranked(&comparison),
-    );
+    next(&mut out, options, &comparison, &ranked(&comparison));
     print(&out);
     Ok(check_digests(Path::new(&options.scenario), &comparison))
 }
@@ -349,12 +344,21 @@ pub(super) fn files(out: &mut String, folder: &Path, jobs: bool) {
 }
 
 /// What one might ask next: commands that exist, ready to be typed.
-fn next(out: &mut String, scenario: &str, comparison: &Comparison, figures: &[PlatformFigures]) {
-    let last = figures.last().map_or(0, |last| last.platform);
-    let last = &comparison.scenario.platforms[last].name;
-    let seed = comparison.scenario.run.seeds[0];
-    let run = format!("windtunnel run {scenario} --platform {last} --seed {seed}");
-    let mut lines = vec![(run, "one run by itself")];
+fn next(out: &mut String, options: &Compare, comparison: &Comparison, figures: &[PlatformFigures]) {
+    let name = |figures: Option<&PlatformFigures>| {
+        let platform = figures.map_or(0, |figures| figures.platform);
+        &*comparison.scenario.platforms[platform].name
+    };
+    let (best, last) = (name(figures.first()), name(figures.last()));
+    let (folder, scenario) = (options.out.display(), &*options.scenario);
+    let mut lines = vec![(
+        format!("windtunnel explain {folder} {last} JOB"),
+        "why a job waited",
+    )];
+    if best != last {
+        let diff = format!("windtunnel diff {folder} {last} {best}");
+        lines.push((diff, "where the two part"));
+    }
     if scenario == "campus" {
         let copy = "windtunnel scenario campus > mine.toml".to_owned();
         lines.push((copy, "a copy to change"));

@@ -5,11 +5,16 @@
 mod args;
 mod bars;
 mod compare;
+mod diff;
 mod differences;
+mod explain;
 mod page;
 mod paint;
+mod past;
+mod reasons;
 mod run;
 mod session;
+mod validate;
 mod words;
 
 use std::process::ExitCode;
@@ -32,6 +37,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Compare(options) => compare::command(&options),
         Command::Run(options) => run::command(&options),
+        Command::Explain(options) => explain::command(&options),
+        Command::Diff(options) => diff::command(&options),
+        Command::Validate(options) => validate::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
         Command::Scenario { name } => scenario(&name),

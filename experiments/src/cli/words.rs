@@ -2,28 +2,7 @@
 
 use windtunnel::core::{Bucket, MicroDollars, Reason, SimDuration};
 use windtunnel::stats::Estimate;
-
-/// A whole number with its thousands apart.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A number of things, with the right form of the word: `1 job`, `2 jobs`.
-pub(super) fn things(number: &str, one: &str) -> String {
-    if number == "1" {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
-}
+pub(super) use windtunnel::words::{clock, count, gpus, lasting, ranges, things};
 
 /// A number that is not negative, as the nearest whole one.
 pub(super) fn rounded(number: f64) -> String {
@@ -148,9 +127,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(218_880), "218,880");
-        assert_eq!(count(1_000), "1,000");
         assert_eq!(time(12.4), "12 s");
         assert_eq!(time(59.7), "1 min");
         assert_eq!(time(240.0), "4 min");

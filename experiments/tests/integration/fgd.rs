@@ -105,14 +105,14 @@ fn typical_pods_are_the_recorded_ones() {
     assert_eq!(ours, theirs);
 }
 
-const NODES: &str = "\
+pub(crate) const NODES: &str = "\
 node_rank,node,cpu_milli,memory_mib,gpu,model,num_pod_final
 1,node-a,8000,1024,2,T4,1
 0,node-b,16000,1024,2,T4,2
 ";
 /// The second pod closes the gap on the first node, the third finds no GPU but on the other, and the
 /// fourth finds none.
-const PLACEMENTS: &str = "\
+pub(crate) const PLACEMENTS: &str = "\
 order,pod,trace_pod,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,outcome,node,node_rank,gpu_index
 0,p-0,p-0,1000,0,1,500,,scheduled,node-a,1,0
 1,p-1,p-1,1000,0,1,500,T4,scheduled,node-a,1,0
@@ -120,14 +120,15 @@ order,pod,trace_pod,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,outcome,node
 3,p-3,p-3,1000,0,1,700,A10,failed,,,
 ";
 /// F by hand for one target, a whole GPU with one core: what is left on GPUs that are not whole.
-const CURVE: &str = "\
+pub(crate) const CURVE: &str = "\
 order,used_gpu_milli,gpus_on_used_nodes,used_nodes,frag_milli,frag_ratio_pct
 0,500,2,1,500.00,14.29
 1,1000,2,1,0.00,0.00
 2,3000,4,2,0.00,0.00
 3,3000,4,2,0.00,0.00
 ";
-const TARGETS: &str = "cpu_milli,num_gpu,gpu_milli,gpu_spec,count,weight\n1000,1,1000,,7,1.0\n";
+pub(crate) const TARGETS: &str =
+    "cpu_milli,num_gpu,gpu_milli,gpu_spec,count,weight\n1000,1,1000,,7,1.0\n";
 
 fn recording(placements: &str, curve: &str) -> TempDir {
     let place = tempfile::tempdir().unwrap();

@@ -94,6 +94,25 @@ fn a_manifest_runs_again_to_the_same_bytes() {
     );
 }
 
+/// The manifest lies in another folder than the scenario: its paths must still lead to the jobs.
+#[test]
+fn the_manifest_of_a_file_of_jobs_runs_again() {
+    let jobs = "# windtunnel-jobs v1\njob_id,submit_s,duration_s,gpus\na,0,60,1\n";
+    let start = super::support::TINY.find("[workload]").unwrap();
+    let end = super::support::TINY.find("[[pools]]").unwrap();
+    let workload = "[workload]\nkind = \"native\"\npath = \"jobs.csv\"\n\n";
+    let tiny = super::support::TINY;
+    let scenario = format!("{}{workload}{}", &tiny[..start], &tiny[end..]);
+    let place = Place::new().file("jobs.csv", jobs).file("s.toml", scenario);
+    assert_eq!(
+        place.run("compare s.toml --seeds 1 --out out").code,
+        Some(0)
+    );
+    let done = place.run("compare out/manifest.json --out again");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(place.read("out/jobs.csv"), place.read("again/jobs.csv"));
+}
+
 #[test]
 fn our_own_folder_is_replaced_and_a_foreign_one_is_not_touched() {
     let place = Place::with_tiny();

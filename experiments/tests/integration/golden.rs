@@ -7,7 +7,11 @@ use std::path::Path;
 use super::support::Place;
 
 fn check(name: &str, arguments: &str) {
-    let place = Place::with_tiny();
+    check_in(&Place::with_tiny(), name, arguments);
+}
+
+/// Runs the program in a folder and compares what it prints with a golden file.
+pub(crate) fn check_in(place: &Place, name: &str, arguments: &str) {
     let done = place.run(arguments);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(

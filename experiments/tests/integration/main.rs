@@ -6,6 +6,8 @@
 
 mod bad_input;
 mod bad_scenario;
+mod diff;
+mod explain;
 mod fgd;
 mod files;
 mod golden;
@@ -13,3 +15,4 @@ mod library;
 mod logs;
 mod openb;
 mod support;
+mod validate;

@@ -207,6 +207,11 @@ impl Waits {
         self.join(world, slot, lane, milli);
     }
 
+    /// What a job waits for at present.
+    pub(crate) fn why(&self, job: &Job) -> Option<Reason> {
+        Some(self.lanes[job.wait.lane? as usize].why)
+    }
+
     fn join(&mut self, world: &mut World, slot: u32, lane: u32, milli: u64) {
         let (now, demands) = (world.now, &world.demands);
         let job = world.jobs.slot_mut(slot);

@@ -290,6 +290,32 @@ impl Simulation {
         self.world.now
     }
 
+    /// When the next instant is, if anything more can happen: the end of the run may come before it.
+    ///
+    /// With it two runs can be stepped side by side, the one that is behind first.
+    ///
+    /// # Errors
+    /// If the stream of jobs breaks off.
+    pub fn next_instant(&mut self) -> Result<Option<SimTime>, RunError> {
+        if self.over {
+            return Ok(None);
+        }
+        // Looking may read the next job, without which the run seems drained.
+        let next = self.next_time()?;
+        let end = self.end_time();
+        Ok(next.filter(|next| *next <= end && !self.is_drained()))
+    }
+
+    /// Why a job waits at present; `None` if it does not, or is not alive. O(1).
+    ///
+    /// It is the reason that `jobs.csv` books the time to, so the times between its changes sum up to
+    /// [`JobRecord::waited`]. Without a ledger nothing probes what fits; then it is what the policy
+    /// stated, if anything.
+    #[must_use]
+    pub fn why_waits(&self, job: crate::JobRef) -> Option<crate::Reason> {
+        self.waits.why(self.world.jobs.get(job)?)
+    }
+
     /// A view of the present state, as the first scheduler sees it.
     #[must_use]
     pub fn view(&mut self) -> View<'_> {

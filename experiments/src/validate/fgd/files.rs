@@ -1,17 +1,16 @@
 //! The files of a recording.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use windtunnel_core::{
     Bytes, GpuRequest, JobSpec, MilliCores, Names, NodeModel, SimDuration, SimTime, Target,
     Targets, TaskRequest, Work,
 };
-use windtunnel_traces::open;
 use windtunnel_traces::openb::{ListedNode, NodeList};
 
 use crate::error::ExperimentError;
+use crate::validate::table::{Row, Table};
 
 const NODES: &str = "nodes_final.csv.gz";
 const PLACEMENTS: &str = "placements.csv.gz";
@@ -117,7 +116,7 @@ fn nodes(table: &Table) -> Result<NodeList, ExperimentError> {
     if let Some(place) = (0..nodes.len()).find(|&place| nodes[place].0 as usize != place) {
         let hint = format!("node ranks are 0, 1, 2, …; rank {place} is missing or there twice");
         return Err(ExperimentError::setting(
-            table.file.display().to_string(),
+            table.file().display().to_string(),
             hint,
         ));
     }
@@ -215,87 +214,4 @@ fn targets(table: &Table, names: &mut Names) -> Result<Targets, ExperimentError>
     };
     let list: Result<Vec<Target>, ExperimentError> = table.rows().map(target).collect();
     Ok(Targets::new(list?))
-}
-
-/// A small CSV file without quotes, as these are.
-struct Table {
-    file: PathBuf,
-    text: String,
-}
-
-impl Table {
-    fn read(file: &Path) -> Result<Self, ExperimentError> {
-        let mut text = String::new();
-        let mut reader = open(file)?;
-        reader
-            .read_to_string(&mut text)
-            .map_err(|cause| ExperimentError::Read {
-                path: file.to_owned(),
-                cause,
-            })?;
-        let file = file.to_owned();
-        Ok(Self { file, text })
-    }
-
-    fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], ExperimentError> {
-        let header = self.text.lines().next().unwrap_or("");
-        let mut places = [0; N];
-        for (place, name) in places.iter_mut().zip(names) {
-            let found = header.split(',').position(|column| column.trim() == name);
-            *place = found.ok_or_else(|| {
-                let what = format!("{}:1, column {name}", self.file.display());
-                ExperimentError::setting(what, "the column is missing")
-            })?;
-        }
-        Ok(places)
-    }
-
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let lines = self.text.lines().zip(1..).skip(1);
-        lines
-            .filter(|(line, _)| !line.is_empty())
-            .map(|(line, number)| Row {
-                file: &self.file,
-                line: number,
-                cells: line.split(',').collect(),
-            })
-    }
-}
-
-struct Row<'a> {
-    file: &'a Path,
-    line: usize,
-    cells: Vec<&'a str>,
-}
-
-impl<'a> Row<'a> {
-    /// A cell; empty if the row is too short.
-    fn text(&self, column: usize) -> &'a str {
-        self.cells.get(column).map_or("", |cell| cell.trim())
-    }
-
-    fn number<T: std::str::FromStr>(&self, column: usize) -> Result<T, ExperimentError> {
-        let number = self.text(column).parse();
-        number.map_err(|_| self.wrong(column, "expected a number"))
-    }
-
-    /// `2-3-4` as a mask.
-    fn mask(&self, column: usize) -> Result<u16, ExperimentError> {
-        let mut mask = 0_u16;
-        for part in self.text(column).split('-').filter(|part| !part.is_empty()) {
-            let bit = part.parse().ok().and_then(|gpu| 1_u16.checked_shl(gpu));
-            mask |= bit.ok_or_else(|| self.wrong(column, "expected GPUs such as `2-3`"))?;
-        }
-        Ok(mask)
-    }
-
-    fn wrong(&self, column: usize, hint: &str) -> ExperimentError {
-        let place = format!(
-            "{}:{}, column {}",
-            self.file.display(),
-            self.line,
-            column + 1
-        );
-        ExperimentError::setting(format!("{place}, `{}`", self.text(column)), hint)
-    }
 }
