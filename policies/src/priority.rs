@@ -292,8 +292,18 @@ impl<P: Placer + 'static> Policy for Priority<P> {
         "priority"
     }
 
-    fn begin(&mut self, view: &View<'_>, _: Grants) {
+    fn begin(&mut self, view: &View<'_>, grants: Grants) {
+        self.book.begin(view, grants);
         self.placer.begin(view);
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            let job = view.job(task.id().job);
+            let mine = job.filter(|job| job.scheduler() == view.scheduler());
+            if let Some(job) = mine.filter(|job| job.tasks_bound() > 0) {
+                let start = job.start().unwrap_or(view.now());
+                let entry = (job.priority(), Reverse(start), Reverse(job.id()));
+                self.running.insert(entry);
+            }
+        }
     }
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {

@@ -156,7 +156,7 @@ impl<P: Placer + 'static> Policy for Sjf<P> {
     }
 
     fn begin(&mut self, view: &View<'_>, grants: Grants) {
-        self.book.runs.begin(grants);
+        self.book.begin(view, grants);
         self.placer.begin(view);
     }
 

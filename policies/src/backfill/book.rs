@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windtunnel_core::{
-    Advance, Decisions, DemandId, JobId, JobRef, JobView, News, Reason, SimDuration, SimTime,
-    TaskRef, TaskState, View,
+    Advance, Decisions, DemandId, Grants, JobId, JobRef, JobView, News, Reason, SimDuration,
+    SimTime, TaskRef, TaskState, TaskView, View,
 };
 
 use super::queue::{Entry, Queues};
@@ -76,6 +76,8 @@ pub(crate) struct Book {
     pub(crate) left: Vec<Key>,
     /// Jobs that came since the last call, in order.
     pub(crate) fresh: Vec<(DemandId, Entry)>,
+    /// Whether the book was opened in the middle of a run and nothing was read since.
+    adopted: bool,
     /// Whether capacity may have grown since the last call.
     pub(crate) grew: bool,
     /// Whether something came to its end before its time, or the cluster changed.
@@ -94,19 +96,76 @@ impl Book {
             ended: Vec::new(),
             left: Vec::new(),
             fresh: Vec::new(),
+            adopted: false,
             grew: false,
             surprised: false,
         }
     }
 
+    /// Opens the book: on an empty cluster, or in the middle of a run that another policy began.
+    pub(crate) fn begin(&mut self, view: &View<'_>, grants: Grants) {
+        self.runs.begin(grants);
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            self.adopt(view, task);
+        }
+        for job in view.pending_jobs() {
+            self.sync(view, job.id());
+        }
+        self.adopted = true;
+    }
+
+    /// Takes over a task that somebody else started.
+    fn adopt(&mut self, view: &View<'_>, task: TaskView<'_>) {
+        let id = task.id();
+        let Some(job) = view
+            .job(id.job)
+            .filter(|job| job.scheduler() == view.scheduler())
+        else {
+            return;
+        };
+        let run = self
+            .runs
+            .of(view, job)
+            .map_or(u64::MAX, SimDuration::as_nanos);
+        let end = end_of(job.start().unwrap_or(view.now()), run);
+        let known = self.slot(id.job);
+        known.id = id.job.id;
+        if job.advance() == Advance::Each {
+            known.array = true;
+            if let Some(end) = end {
+                self.tasks.insert(id, end);
+                self.due.insert(due_task(end, id));
+            }
+        } else if !known.placed {
+            (known.placed, known.runs) = (true, end);
+            if let Some(end) = end {
+                self.due.insert(due_job(end, id.job));
+            }
+        }
+    }
+
+    /// When a task that runs is expected to end; `None` if never.
+    pub(crate) fn expected_end(&self, task: TaskRef) -> Option<SimTime> {
+        let known = self.known.get(task.job.slot as usize)?;
+        if known.array {
+            return self.tasks.get(&task).copied();
+        }
+        known.runs
+    }
+
     /// Brings the book up to date.
     pub(crate) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
-        self.fresh.clear();
+        let adopted = std::mem::take(&mut self.adopted);
+        if !adopted {
+            self.fresh.clear();
+        }
         self.ended.clear();
         self.left.clear();
         self.grew = !news.tasks.is_empty() || !news.nodes.is_empty() || !news.refused.is_empty();
         self.grew |= news.quota || news.woken;
         self.surprised = !news.nodes.is_empty() || !news.refused.is_empty();
+        self.grew |= adopted;
+        self.surprised |= adopted;
         for change in news.tasks {
             if change.now == TaskState::Over {
                 self.task_over(view.now(), change.task);

@@ -166,6 +166,22 @@ impl<P: Placer> ConservativeBackfill<P> {
         self.waiting.values().filter_map(promise)
     }
 
+    /// Notes what others started before this policy took over.
+    fn adopt(&mut self, view: &View<'_>) {
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            let (id, Some(node)) = (task.id(), task.node()) else {
+                continue;
+            };
+            let until = self.book.expected_end(id).unwrap_or(SimTime::MAX);
+            let job = view.job(id.job);
+            let trickles = job.is_some_and(|job| job.advance() == Advance::Each);
+            let key = (id.job.id, trickles.then_some(id.index));
+            let parts = Vec::new();
+            let occupied = self.running.entry(key).or_insert(Occupied { until, parts });
+            occupied.parts.push((node, Amount::of(task.request())));
+        }
+    }
+
     /// Builds the profile from what the cluster is and what runs.
     fn rebuild(&mut self, view: &View<'_>) {
         let nodes: Vec<Amount> = (0..view.node_count())
@@ -500,7 +516,7 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
     }
 
     fn begin(&mut self, view: &View<'_>, grants: Grants) {
-        self.book.runs.begin(grants);
+        self.book.begin(view, grants);
         self.placer.begin(view);
     }
 
@@ -510,6 +526,9 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
         self.book.turn_away(view, self.never, out);
         self.catch_up(view);
         let anew = self.profile.is_none() || !news.nodes.is_empty() || !news.refused.is_empty();
+        if self.profile.is_none() {
+            self.adopt(view);
+        }
         if anew {
             self.rebuild(view);
         }
