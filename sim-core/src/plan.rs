@@ -188,6 +188,40 @@ impl<'a> Plan<'a> {
         })
     }
 
+    /// The same if so much were free on some nodes instead. Each node may be named once.
+    ///
+    /// O(nodes named) for equal tasks of whole GPUs and nothing else; otherwise they are changed, asked
+    /// about and changed back.
+    pub fn may_fit_shape_if(&mut self, shape: DemandId, free: &[(NodeId, NodeFree)]) -> bool {
+        let demands = &self.view.world.demands.list;
+        let Some(demand) = demands.get(shape.index()).filter(|demand| demand.can_ever) else {
+            return false;
+        };
+        if let Some((gpus, tasks)) = demand.plain {
+            let now = self.space.whole_slots(gpus, demand.accepted);
+            let on = |free: &NodeFree| match free.open {
+                true => u64::from(free.whole()) / (gpus as u64).max(1),
+                false => 0,
+            };
+            let named = free
+                .iter()
+                .filter(|(node, _)| demand.accepted.contains(self.space.pool_of(*node)));
+            let (mut less, mut more) = (0, 0);
+            for (node, then) in named {
+                less += on(self.space.node(*node));
+                more += on(then);
+            }
+            return now + more >= tasks + less;
+        }
+        let mark = self.mark();
+        for (node, free) in free {
+            self.set_free(*node, *free);
+        }
+        let may = self.may_fit_shape(shape);
+        self.undo_to(mark);
+        may
+    }
+
     /// A quick no: some group has more pending tasks than would fit one by one.
     fn enough_slots(&mut self, job: &Job, pools: PoolSet) -> bool {
         let groups = &job.spec.request.groups;

@@ -295,7 +295,7 @@ impl Book {
         let id = job.id();
         if job.advance() == Advance::Each {
             self.slot(id).array = true;
-            let pending = |task: &windtunnel_core::TaskView<'_>| task.state() == TaskState::Pending;
+            let pending = |task: &TaskView<'_>| task.state() == TaskState::Pending;
             for task in job.tasks().filter(pending).take(count) {
                 if let Some(end) = end {
                     self.tasks.insert(task.id(), end);
