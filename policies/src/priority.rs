@@ -315,10 +315,8 @@ impl<P: Placer + 'static> Policy for Priority<P> {
         self.forget_ended(view, news);
         let mut plan = view.plan();
         self.next.clear();
-        for &shape in self.book.queues.shapes() {
-            if let Some(first) = self.book.queues.of(shape).first() {
-                self.next.push(Reverse((first.key, shape)));
-            }
+        for &(key, shape) in self.book.queues.shapes() {
+            self.next.push(Reverse((key, shape)));
         }
         while let Some(Reverse((key, shape))) = self.next.pop() {
             let Some(entry) = self.book.queues.of(shape).get(key) else {

@@ -170,6 +170,7 @@ impl<'a> Plan<'a> {
     /// another scheduler's table or never heard of.
     ///
     /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.
+    #[inline]
     pub fn may_fit_shape(&mut self, shape: DemandId) -> bool {
         let world = self.view.world;
         let Some(demand) = world.demands.list.get(shape.index()) else {

@@ -349,7 +349,7 @@ impl<P: Placer> EasyBackfill<P> {
     fn find_fitting(&mut self, plan: &mut Plan<'_>, out: &mut Decisions) {
         self.fitting.clear();
         for place in 0..self.book.queues.shapes().len() {
-            let shape = self.book.queues.shapes()[place];
+            let (_, shape) = self.book.queues.shapes()[place];
             if plan.may_fit_shape(shape) {
                 self.fitting.push((shape, true));
             } else {
