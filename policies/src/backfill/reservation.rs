@@ -38,8 +38,11 @@ pub(super) struct Reservation {
 /// Tasks placed in this very call, which the view does not show yet.
 #[derive(Debug, Default)]
 pub(super) struct Mine {
-    parts: BTreeMap<(JobId, Option<u32>), Vec<(NodeId, Grant, TaskRequest)>>,
+    parts: BTreeMap<(JobId, Option<u32>), Vec<Part>>,
 }
+
+/// What one task took, where.
+type Part = (NodeId, Grant, TaskRequest);
 
 impl Mine {
     /// Pairs tasks placed since `mark`, in order, with what they took.
