@@ -144,6 +144,12 @@ impl Book {
         }
     }
 
+    /// Whether a job waits, as far as the book goes.
+    pub(crate) fn waits(&self, job: JobRef) -> bool {
+        let known = self.known.get(job.slot as usize);
+        known.is_some_and(|known| known.id == job.id && known.waits.is_some())
+    }
+
     /// When a task that runs is expected to end; `None` if never.
     pub(crate) fn expected_end(&self, task: TaskRef) -> Option<SimTime> {
         let known = self.known.get(task.job.slot as usize)?;
@@ -167,8 +173,18 @@ impl Book {
         self.grew |= adopted;
         self.surprised |= adopted;
         for change in news.tasks {
-            if change.now == TaskState::Over {
-                self.task_over(view.now(), change.task);
+            match change.now {
+                TaskState::Over => self.task_over(view.now(), change.task),
+                // Taken out and to be placed again: it is the attempt before that came to its end.
+                TaskState::Pending | TaskState::Gated if change.task.attempt > 0 => {
+                    let attempt = change.task.attempt - 1;
+                    let before = TaskRef {
+                        attempt,
+                        ..change.task
+                    };
+                    self.task_over(view.now(), before);
+                }
+                _ => {}
             }
             self.sync(view, change.task.job);
         }
@@ -246,6 +262,10 @@ impl Book {
                 known.waits = Some(self.enqueue(view, found));
             }
         }
+        if known.array && found.is_none() {
+            self.forget_tasks(job);
+            known.array = false;
+        }
         if known.placed && found.is_none_or(|found| !holds(found)) {
             known.placed = false;
             self.ended.push((job.id, None));
@@ -259,6 +279,25 @@ impl Book {
             }
         }
         *self.slot(job) = known;
+    }
+
+    /// An array is over, whatever became of its tasks.
+    fn forget_tasks(&mut self, job: JobRef) {
+        let of = |id: JobId| TaskRef {
+            job: JobRef { slot: job.slot, id },
+            group: 0,
+            index: 0,
+            attempt: 0,
+        };
+        let next = of(JobId(job.id.0.saturating_add(1)));
+        let tasks = self.tasks.range(of(job.id)..next);
+        let tasks: Vec<(TaskRef, SimTime)> = tasks.map(|(task, end)| (*task, *end)).collect();
+        for (task, end) in tasks {
+            self.tasks.remove(&task);
+            self.due.remove(&due_task(end, task));
+            self.ended.push((task.job.id, Some(task.index)));
+            self.surprised = true;
+        }
     }
 
     fn enqueue(&mut self, view: &View<'_>, found: JobView<'_>) -> (DemandId, Key) {
