@@ -99,6 +99,8 @@ pub struct Life {
     pub tenant: String,
     /// Its queue's name.
     pub queue: String,
+    /// CPU it asks for over all tasks [thousandths of a core].
+    pub cpu_milli: u64,
     /// Waits and stays, in order, a wait for every change of its reason.
     pub chapters: Vec<Chapter>,
     /// The fingerprint of the run.
