@@ -8,9 +8,10 @@ use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use windtunnel_benches::{fifo, stream, venus, venus_nodes};
+use windtunnel_benches::{fifo, native_table, read_rows, stream, swf_log, venus, venus_nodes};
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{JobList, RunOptions, Simulation};
+use windtunnel_traces::{NativeReader, SwfReader};
 
 /// How long an event is pending in the hold model. The choice moves the yardstick by a third, so both
 /// are printed.
@@ -110,6 +111,27 @@ fn ratio(rounds: usize, mut measure: impl FnMut() -> f64) -> [f64; 3] {
     [uniform, exponential, last]
 }
 
+/// Million rows per second of reading tables of a million rows from memory: native with 4 and with
+/// 15 columns, and SWF. The best of so many rounds.
+fn reading(rounds: usize) -> [f64; 3] {
+    const ROWS: u64 = 1_000_000;
+    let (small, wide) = (native_table(ROWS, false), native_table(ROWS, true));
+    let log = swf_log(ROWS);
+    let best = |read: &dyn Fn() -> u64| {
+        let one = |_| {
+            let begin = Instant::now();
+            black_box(read());
+            nanos(begin.elapsed())
+        };
+        1e9 / (0..rounds.max(1)).map(one).fold(f64::INFINITY, f64::min)
+    };
+    [
+        best(&|| read_rows(NativeReader::new(small.as_bytes(), "small"))),
+        best(&|| read_rows(NativeReader::new(wide.as_bytes(), "wide"))),
+        best(&|| read_rows(SwfReader::new(log.as_bytes(), "log"))),
+    ]
+}
+
 fn main() {
     let mut args = std::env::args()
         .skip(1)
@@ -127,6 +149,11 @@ fn main() {
             "{what:<36} {uniform:>6.1} uniform {exponential:>6.1} exponential {nanos:>7.0} ns"
         );
     };
+    let [small, wide, log] = reading(rounds);
+    println!(
+        "reading, million rows per second: native {small:.2} with 4 columns, {wide:.2} with 15; SWF \
+         {log:.2}"
+    );
     match venus() {
         None => println!("skipped: the Venus trace is not at hand"),
         Some(jobs) => {

@@ -124,6 +124,11 @@ impl<'a> JobSource<'a> {
                 let jobs = drawn.generator().generate(seed, &mut names)?;
                 Ok((JobList::new(jobs), names))
             }),
+            Workload::Preset(drawn) => self.draw(place, || {
+                let mut names = Names::default();
+                let jobs = drawn.generator().generate(seed, &mut names)?;
+                Ok((JobList::new(jobs), names))
+            }),
             Workload::OpenbFill(fill) => self.draw(place, || {
                 let (pods, names) = self.pods.clone().expect("read when the source was opened");
                 let fill = fill.generator(self.scenario.gpu_count());

@@ -42,7 +42,7 @@ pub use windtunnel_traces as traces;
 pub use error::ExperimentError;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use scenario::{
-    Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, Log, PlatformSpec, Pool, Rate, Rented,
-    Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,
+    Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, Log, PlatformSpec, Pool, Published, Rate,
+    Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{Comparison, Hooks, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals};

@@ -2,9 +2,10 @@
 //!
 //! [`Synthetic`] makes a list of jobs that look like a campus cluster's: many small, few large,
 //! log-normal run times, estimates that err upwards, GPUs that are busy part of the time.
-//! [`Poisson`] makes a stream of any length in constant memory.
+//! [`Poisson`] makes a stream of any length in constant memory. [`Published`] draws jobs whose
+//! statistics follow those published of Philly, Helios and openb.
 //!
-//! Both are **portable**: one seed gives the same jobs everywhere. Each job's properties come from
+//! All are **portable**: one seed gives the same jobs everywhere. Each job's properties come from
 //! a random stream of its own, keyed by its ordinal, so a job does not change because another one
 //! drew more. Floating-point draws are rounded to whole seconds (shares: to percent or thousandths)
 //! at once and everything after is integer arithmetic, since the last bits of `exp` and `ln` differ
@@ -27,12 +28,14 @@
 mod draw;
 mod pattern;
 mod poisson;
+mod published;
 
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{Bytes, Checkpoint, JobSpec, Names, SimDuration};
 
 pub use pattern::Pattern;
 pub use poisson::{Poisson, PoissonStream};
+pub use published::{Preset, Published};
 
 /// Most jobs one list may have.
 pub const JOBS_MAX: u32 = 10_000_000;

@@ -77,6 +77,14 @@ impl Scenario {
                     drawn.window = window;
                 }
             }
+            Workload::Preset(drawn) => {
+                if drawn.gpus == 0 {
+                    drawn.gpus = gpus;
+                }
+                if drawn.window.is_zero() {
+                    drawn.window = window;
+                }
+            }
             Workload::Poisson(stream) => {
                 if stream.gpus == 0 {
                     stream.gpus = gpus;

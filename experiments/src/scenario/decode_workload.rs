@@ -4,11 +4,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 use windtunnel_core::SimDuration;
 use windtunnel_traces::SwfOptions;
+use windtunnel_traces::synthetic::Preset;
 
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, FillPods, Log, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -42,6 +43,11 @@ const DRAWN: Keys = Keys {
         "failed",
         "cancelled",
     ],
+};
+const PRESET: Keys = Keys {
+    what: "a [workload] from a preset",
+    required: &["kind", "preset", "load"],
+    optional: &["gpus", "window"],
 };
 const STREAM: Keys = Keys {
     what: "a poisson [workload]",
@@ -82,6 +88,7 @@ pub(super) const WEEK: Keys = Keys {
 const KINDS: text::Words<Kind> = &[
     ("campus", Kind::Campus),
     ("synthetic", Kind::Synthetic),
+    ("preset", Kind::Preset),
     ("poisson", Kind::Poisson),
     ("native", Kind::Native),
     ("helios", Kind::Helios),
@@ -97,6 +104,7 @@ pub(super) fn keys_of(kind: &str) -> Keys {
         Some((_, Kind::Native | Kind::Helios | Kind::Openb | Kind::Philly)) => TABLE,
         Some((_, Kind::OpenbFill)) => FILL,
         Some((_, Kind::Swf)) => LOG,
+        Some((_, Kind::Preset)) => PRESET,
         Some((_, Kind::Poisson)) => STREAM,
         _ => DRAWN,
     }
@@ -106,6 +114,7 @@ pub(super) fn keys_of(kind: &str) -> Keys {
 enum Kind {
     Campus,
     Synthetic,
+    Preset,
     Poisson,
     Native,
     Helios,
@@ -160,6 +169,7 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
     Ok(match found {
         Kind::Campus => Workload::Campus(drawn(&below(&DRAWN)?, Drawn::campus())?),
         Kind::Synthetic => Workload::Synthetic(drawn(&below(&DRAWN)?, Drawn::plain())?),
+        Kind::Preset => Workload::Preset(published(&below(&PRESET)?)?),
         Kind::Poisson => Workload::Poisson(stream(&below(&STREAM)?)?),
         Kind::Native => Workload::Native(file(&below(&TABLE)?)?),
         Kind::Helios => Workload::Helios(file(&below(&TABLE)?)?),
@@ -309,6 +319,17 @@ fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
         .map(pair)
         .collect::<Read<Vec<_>>>()
         .map(Some)
+}
+
+fn published(fields: &Fields<'_>) -> Read<Published> {
+    Ok(Published {
+        preset: fields
+            .word("preset", text::PRESET)?
+            .unwrap_or(Preset::Philly),
+        load: fields.number("load", 1e-6..=1_000.0)?.unwrap_or_default(),
+        gpus: fields.whole("gpus", 0..=WHOLE_MAX)?.unwrap_or_default(),
+        window: fields.duration("window")?.unwrap_or_default(),
+    })
 }
 
 fn stream(fields: &Fields<'_>) -> Read<Stream> {

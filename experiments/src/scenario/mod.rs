@@ -24,7 +24,7 @@ pub use cluster::Cluster;
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
-pub use workload::{Drawn, FillPods, Log, Rate, Stream, Table, Week, Workload};
+pub use workload::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
 ///

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
+use windtunnel_traces::synthetic::Preset;
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -28,6 +29,11 @@ pub(crate) const LOG_LIMIT: Words<Limit> =
     &[("none", Limit::None), ("requested", Limit::Requested)];
 pub(crate) const TENANT_OF: Words<TenantOf> =
     &[("user", TenantOf::User), ("group", TenantOf::Group)];
+pub(crate) const PRESET: Words<Preset> = &[
+    ("philly", Preset::Philly),
+    ("helios", Preset::Helios),
+    ("openb", Preset::Openb),
+];
 pub(crate) const ZERO: Words<Zero> = &[("first-job", Zero::FirstJob), ("log", Zero::Log)];
 
 fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
@@ -73,6 +79,11 @@ pub(super) fn tenant_of<S: Serializer>(value: &TenantOf, out: S) -> Result<S::Ok
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn zero<S: Serializer>(value: &Zero, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(ZERO, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn preset<S: Serializer>(value: &Preset, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(PRESET, value))
 }
 
 /// `2h 30m`.

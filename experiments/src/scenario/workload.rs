@@ -8,7 +8,7 @@ use windtunnel_core::{Bytes, Checkpoint, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::openb::Fill;
 use windtunnel_traces::swf::{Limit, Processors, Size, SwfOptions, TenantOf};
-use windtunnel_traces::synthetic::{Pattern, Poisson, Synthetic};
+use windtunnel_traces::synthetic::{self, Pattern, Poisson, Preset, Synthetic};
 
 use super::text;
 
@@ -21,6 +21,8 @@ pub enum Workload {
     Campus(Drawn),
     /// Drawn plainly: what is not given has the plainest value.
     Synthetic(Drawn),
+    /// Drawn such that its statistics follow those published of a real cluster.
+    Preset(Published),
     /// A Poisson stream of any length in constant memory.
     Poisson(Stream),
     /// Read from a table in Windtunnel's own format.
@@ -44,6 +46,7 @@ impl Workload {
         match self {
             Self::Campus(_) => "campus",
             Self::Synthetic(_) => "synthetic",
+            Self::Preset(_) => "preset",
             Self::Poisson(_) => "poisson",
             Self::Native(_) => "native",
             Self::Helios(_) => "helios",
@@ -255,6 +258,38 @@ impl Drawn {
             tenants: self.tenants.clone(),
             failed: self.failed,
             cancelled: self.cancelled,
+        }
+    }
+}
+
+/// A list that is drawn anew for each seed; the fields are those of
+/// [`Published`](synthetic::Published), which says what is drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Whose statistics: `philly`, `helios` or `openb`.
+    #[serde(serialize_with = "text::preset")]
+    #[schemars(with = "String", extend("enum" = ["philly", "helios", "openb"]))]
+    pub preset: Preset,
+    /// Offered load.
+    pub load: f64,
+    /// GPUs that the load refers to; 0: those of the pools.
+    pub gpus: u32,
+    /// Jobs are submitted from the start to before this; `0s`: the horizon, or 30 days under `drain`.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub window: SimDuration,
+}
+
+impl Published {
+    /// The generator.
+    #[must_use]
+    pub fn generator(&self) -> synthetic::Published {
+        synthetic::Published {
+            preset: self.preset,
+            gpus: self.gpus,
+            load: self.load,
+            window: self.window,
         }
     }
 }

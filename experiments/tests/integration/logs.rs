@@ -146,6 +146,46 @@ policy = \"fifo\"
     assert!(done.err.contains("must be read whole"), "{}", done.err);
 }
 
+/// A preset is drawn per seed and hits its load; the cluster's size and the window follow the
+/// scenario unless they are given.
+#[test]
+fn presets_are_drawn() {
+    let toml = |workload: &str| {
+        format!(
+            "[scenario]\nname = \"preset\"\nseeds = 2\nhorizon = \"7d\"\n\
+             [workload]\nkind = \"preset\"\n{workload}\n\
+             [[pools]]\nname = \"gpus\"\nnodes = 32\ngpus_per_node = 8\ncores = 128\nmemory_gib = 1_024\n\
+             [[platforms]]\nname = \"best-fit\"\npolicy = \"best-fit\"\nsharing = \"fractions\"\n"
+        )
+    };
+    for preset in ["philly", "helios", "openb"] {
+        let text = toml(&format!("preset = \"{preset}\"\nload = 0.75"));
+        let place = Place::new().file("preset.toml", text);
+        let done = place.run("compare preset.toml --out out --no-jobs");
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert!(done.out.contains("offered load 0.75"), "{}", done.out);
+        let digests = column(&place.read("out/summary.csv"), "digest");
+        assert_ne!(digests[0], digests[1], "each seed draws its own jobs");
+        let manifest = place.read("out/manifest.json");
+        assert!(manifest.contains("\"window\": \"7d\""), "{manifest}");
+        assert!(manifest.contains("\"gpus\": 256"), "{manifest}");
+    }
+    for (workload, expected) in [
+        ("preset = \"phily\"\nload = 0.75", "did you mean `philly`?"),
+        ("preset = \"philly\"", "`load` is missing"),
+        (
+            "preset = \"philly\"\nload = 0.75\njobs = 5",
+            "unknown key `jobs`",
+        ),
+    ] {
+        let done = Place::new()
+            .file("preset.toml", toml(workload))
+            .run("compare preset.toml");
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.err.contains(expected), "{}", done.err);
+    }
+}
+
 /// Public data beside the repository, or a visible skip; a failure on continuous integration.
 fn public(name: &str) -> Option<PathBuf> {
     use std::io::Write as _;

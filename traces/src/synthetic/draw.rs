@@ -263,7 +263,7 @@ fn duty(mean: f64, spread: f64, rng: &mut StreamRng) -> u32 {
 }
 
 /// The place of a draw by weight; 0 of an empty list.
-fn pick<T>(list: &[T], weight: impl Fn(&T) -> u32, rng: &mut StreamRng) -> usize {
+pub(super) fn pick<T>(list: &[T], weight: impl Fn(&T) -> u32, rng: &mut StreamRng) -> usize {
     let sum: u32 = list.iter().map(&weight).sum();
     let mut at = rng.random_range(0..sum.max(1));
     for (place, item) in list.iter().enumerate() {
@@ -291,6 +291,6 @@ fn ppm(share: f64) -> u32 {
     clippy::cast_sign_loss,
     reason = "clamped; NaN becomes 0"
 )]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value.round().clamp(0.0, 9_223_372_036_854_775_808.0) as u64
 }

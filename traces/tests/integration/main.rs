@@ -8,6 +8,7 @@ mod helios;
 mod native;
 mod openb;
 mod philly;
+mod published;
 mod support;
 mod swf;
 mod synthetic;
