@@ -1,7 +1,7 @@
 //! `windtunnel explain`: the life of a job, why it waited, and when it would have started elsewhere.
 
 use windtunnel::core::{Outcome, SimDuration, SimTime};
-use windtunnel::explain::{self, Chapter, Elsewhere, Fate, Life, Start, Stay, Wait};
+use windtunnel::explain::{self, Chapter, Elsewhere, Fate, Life, MORE_NODES, Start, Stay, Wait};
 use windtunnel::{ExperimentError, Scenario};
 
 use super::Verdict;
@@ -9,6 +9,7 @@ use super::args::Explain;
 use super::page::{self, print};
 use super::past::{Past, seed_of};
 use super::reasons::{self, leaving};
+use super::session::Progress;
 use super::words::{clock, count, lasting, ranges, size, things};
 
 /// Parts of a life that fit on a screen.
@@ -19,12 +20,18 @@ pub(super) fn command(options: &Explain) -> Result<Verdict, ExperimentError> {
     let scenario = &past.scenario;
     let platform = scenario.platform_named(&options.platform)?;
     let seed = seed_of(scenario, options.seed)?;
+    // One run for the life, one per other platform, and those with more nodes.
+    let other_runs = scenario.platforms.len() - 1;
+    let progress = Progress::begin(1 + other_runs + MORE_NODES.len());
     let life = explain::life(scenario, platform, seed, &options.job)?;
+    progress.add(1);
     if past.check(platform, seed, life.digest) == Verdict::FellShort {
         return Ok(Verdict::FellShort);
     }
     let elsewhere = explain::elsewhere(scenario, &life)?;
+    progress.add(other_runs);
     let more = explain::with_more_nodes(scenario, &life)?;
+    progress.end();
     let mut out = String::new();
     heading(&mut out, scenario, &life);
     chapters(&mut out, &life);

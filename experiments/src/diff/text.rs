@@ -5,7 +5,7 @@ use std::fmt;
 use windtunnel_core::{SimDuration, SimTime};
 
 use super::{Diff, Parting, Spell, State};
-use crate::words::{WIDTH, clock, count, hanging, lasting, size, things};
+use crate::words::{clock, count, hanging, lasting, size, things};
 
 /// Nodes, and acts of one run, that are told one by one.
 const TOLD: usize = 6;
@@ -152,15 +152,22 @@ fn acts(out: &mut String, diff: &Diff, parting: &Parting, side: usize) {
     for (job, why) in parting.waits[side].iter().take(TOLD) {
         parts.push(format!("{job} waits: {why}"));
     }
-    let shown = |name: &String| name.chars().take(WIDTH / 4).collect::<String>();
     let width = diff
         .names
         .iter()
-        .map(|name| shown(name).chars().count() + 2)
+        .map(|name| shortened(name).chars().count() + 2)
         .max();
     let width = width.unwrap_or(0).max(LABEL);
-    let first = format!("  {:<width$}", shown(&diff.names[side]));
+    let first = format!("  {:<width$}", shortened(&diff.names[side]));
     hanging(out, &first, &parts.join("; "), first.chars().count());
+}
+
+/// A name that fits above a column of figures.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= CELL {
+        return name.to_owned();
+    }
+    name.chars().take(CELL - 1).chain(['…']).collect()
 }
 
 fn followed(out: &mut String, diff: &Diff) {
@@ -170,10 +177,7 @@ fn followed(out: &mut String, diff: &Diff) {
         out.push('\n');
     };
     out.push('\n');
-    let heads = diff
-        .names
-        .each_ref()
-        .map(|name| name.chars().take(CELL).collect());
+    let heads = diff.names.each_ref().map(|name| shortened(name));
     row(out, "what followed", heads);
     for (job, spells) in &diff.followed.jobs {
         row(out, &format!("{job} starts"), spells.map(started));
