@@ -70,6 +70,47 @@ pub fn gpus(milli: u64) -> String {
     )
 }
 
+/// What jobs and machines without GPUs are measured by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// GPUs.
+    #[default]
+    Gpus,
+    /// CPU cores, where nobody asks for a GPU.
+    Cores,
+}
+
+impl Measure {
+    /// Thousandths of it: `3 GPUs`, `1 core`, `0.5 cores`.
+    #[must_use]
+    pub fn text(self, milli: u64) -> String {
+        let gpus = gpus(milli);
+        match self {
+            Self::Gpus => gpus,
+            Self::Cores => gpus.replace("GPU", "core"),
+        }
+    }
+
+    /// The word for one.
+    #[must_use]
+    pub const fn one(self) -> &'static str {
+        match self {
+            Self::Gpus => "GPU",
+            Self::Cores => "core",
+        }
+    }
+}
+
+/// What a job asks for over all tasks: its GPUs, or its cores if it asks for none.
+#[must_use]
+pub fn size(gpu_milli: u64, cpu_milli: u64) -> String {
+    if gpu_milli == 0 && cpu_milli > 0 {
+        Measure::Cores.text(cpu_milli)
+    } else {
+        Measure::Gpus.text(gpu_milli)
+    }
+}
+
 /// Sorted numbers with runs drawn together: `0-3 5`.
 #[must_use]
 pub fn ranges(numbers: &[u32]) -> String {
@@ -149,6 +190,8 @@ mod tests {
         assert_eq!(lasting(SimDuration::from_millis(1_520)), "1.5 s");
         assert_eq!(gpus(1_000), "1 GPU");
         assert_eq!(gpus(2_500), "2.5 GPUs");
+        assert_eq!(size(2_000, 8_000), "2 GPUs");
+        assert_eq!(size(0, 1_000), "1 core");
         assert_eq!(ranges(&[0, 1, 2, 5]), "0-2 5");
     }
 

@@ -27,7 +27,10 @@ pub(super) enum Command {
     /// Two platforms of one comparison:       windtunnel diff DIR fifo best-fit
     /// Two runs, wherever they were written:  windtunnel diff ours:fifo theirs:fifo
     ///
-    /// A run is FOLDER:PLATFORM, or FOLDER alone if it has one platform. A folder is one that `compare` or
+    /// A policy on the same cluster:          windtunnel diff DIR fifo 'easy-backfill{order=sjf}'
+    ///
+    /// A run is FOLDER:PLATFORM, or FOLDER alone if it has one platform. A platform that the folder does
+    /// not have may be a policy, as `windtunnel policies` lists them, on a plain platform. A folder is one that `compare` or
     /// `run --out` wrote, a scenario file, or `campus`. Both runs must have the same jobs. What is compared
     /// is what happens to jobs: placements, evictions, ends; not reasons of waiting. A policy in code is
     /// compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use windtunnel::ExperimentError;
 use windtunnel::diff::{self, Chosen};
+use windtunnel::policies::policy;
+use windtunnel::{ExperimentError, PlatformSpec};
 
 use super::Verdict;
 use super::args::Diff;
@@ -15,9 +16,9 @@ pub(super) fn command(options: &Diff) -> Result<Verdict, ExperimentError> {
     let mut pasts = Vec::new();
     let mut places = Vec::new();
     for (folder, platform) in &pair {
-        let past = Past::named(folder)?;
+        let mut past = Past::named(folder)?;
         places.push((
-            platform_of(&past, folder, *platform)?,
+            platform_of(&mut past, folder, *platform)?,
             seed_of(&past.scenario, options.seed)?,
         ));
         pasts.push(past);
@@ -58,9 +59,21 @@ fn split(run: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn platform_of(past: &Past, folder: &str, name: Option<&str>) -> Result<usize, ExperimentError> {
+/// A platform by name; else a policy, which becomes a platform of its own.
+fn platform_of(
+    past: &mut Past,
+    folder: &str,
+    name: Option<&str>,
+) -> Result<usize, ExperimentError> {
     let platforms = &past.scenario.platforms;
+    let is_known = |name: &str| platforms.iter().any(|platform| platform.name == name);
     match name {
+        Some(name) if !is_known(name) && policy(name).is_ok() => {
+            let mut scenario = past.scenario.clone();
+            scenario.platforms.push(PlatformSpec::new(name, name));
+            past.scenario = scenario.complete()?;
+            Ok(past.scenario.platforms.len() - 1)
+        }
         Some(name) => past.scenario.platform_named(name),
         None if platforms.len() == 1 => Ok(0),
         None => {

@@ -1,7 +1,7 @@
 //! `windtunnel explain`: the life of a job, why it waited, and when it would have started elsewhere.
 
 use windtunnel::core::{Outcome, SimDuration, SimTime};
-use windtunnel::explain::{self, Chapter, Elsewhere, Fate, Life, Start, Stay, Wait};
+use windtunnel::explain::{self, Chapter, Elsewhere, Fate, Life, MORE_NODES, Start, Stay, Wait};
 use windtunnel::{ExperimentError, Scenario};
 
 use super::Verdict;
@@ -9,7 +9,8 @@ use super::args::Explain;
 use super::page::{self, print};
 use super::past::{Past, seed_of};
 use super::reasons::{self, leaving};
-use super::words::{clock, count, gpus, lasting, ranges, things};
+use super::session::Progress;
+use super::words::{clock, count, lasting, ranges, size, things};
 
 /// Parts of a life that fit on a screen.
 const CHAPTERS: usize = 7;
@@ -19,12 +20,18 @@ pub(super) fn command(options: &Explain) -> Result<Verdict, ExperimentError> {
     let scenario = &past.scenario;
     let platform = scenario.platform_named(&options.platform)?;
     let seed = seed_of(scenario, options.seed)?;
+    // One run for the life, one per other platform, and those with more nodes.
+    let other_runs = scenario.platforms.len() - 1;
+    let progress = Progress::begin(1 + other_runs + MORE_NODES.len());
     let life = explain::life(scenario, platform, seed, &options.job)?;
+    progress.add(1);
     if past.check(platform, seed, life.digest) == Verdict::FellShort {
         return Ok(Verdict::FellShort);
     }
     let elsewhere = explain::elsewhere(scenario, &life)?;
+    progress.add(other_runs);
     let more = explain::with_more_nodes(scenario, &life)?;
+    progress.end();
     let mut out = String::new();
     heading(&mut out, scenario, &life);
     chapters(&mut out, &life);
@@ -77,14 +84,10 @@ fn heading(out: &mut String, scenario: &Scenario, life: &Life) {
     }
 }
 
-/// `2 x 8 GPUs`, `1 GPU`, `500/1000 of a GPU`.
+/// `2 x 8 GPUs`, `0.5 GPUs`, `16 cores`.
 fn need(life: &Life) -> String {
-    let record = &life.record;
-    let tasks = u64::from(record.tasks.max(1));
-    let each = match record.gpu_milli / tasks {
-        milli if milli.is_multiple_of(1_000) => things(&count(milli / 1_000), "GPU"),
-        milli => format!("{} GPU", gpus(milli)),
-    };
+    let tasks = u64::from(life.record.tasks.max(1));
+    let each = size(life.record.gpu_milli / tasks, life.cpu_milli / tasks);
     if tasks == 1 {
         each
     } else {
@@ -115,8 +118,8 @@ fn chapters(out: &mut String, life: &Life) {
 }
 
 fn line(out: &mut String, from: SimTime, length: SimDuration, word: &str, text: &str) {
-    let first = format!("  {:<13}{:>11}  {word:<13} ", clock(from), lasting(length));
-    page::hanging(out, &first, text, 42);
+    let first = format!("  {:<14}{:>11}  {word:<13} ", clock(from), lasting(length));
+    page::hanging(out, &first, text, 43);
 }
 
 fn waiting(out: &mut String, life: &Life, wait: &Wait) {

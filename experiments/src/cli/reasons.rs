@@ -3,19 +3,20 @@
 use windtunnel::core::{Outcome, Reason};
 use windtunnel::explain::{Leave, Life, Room, Wait};
 
-use super::words::{gpus, things};
+use super::words::{size, things};
 
 /// Why a job waited, as a clause with its figures.
 pub(super) fn because(wait: &Wait, life: &Life) -> String {
     let tasks = u64::from(life.record.tasks.max(1));
-    let each = life.record.gpu_milli / tasks;
+    let each = size(life.record.gpu_milli / tasks, life.cpu_milli / tasks);
+    let all = size(life.record.gpu_milli, life.cpu_milli);
     let free = free(&wait.room);
     let fits = wait.room.slots.1 >= tasks;
     match wait.why() {
-        Reason::Insufficient => format!("{free}; it needs {}", gpus(life.record.gpu_milli)),
+        Reason::Insufficient => format!("{free}; it needs {all}"),
         Reason::Fragmented => {
             let block = span(wait.room.block.0.into(), wait.room.block.1.into());
-            let need = gpus(each);
+            let need = each;
             let lack = match (fits, tasks) {
                 (true, _) => format!("at best {block} whole on one node"),
                 (false, _) if wait.room.slots.1 == 0 => format!("no node had {need} free"),
@@ -27,6 +28,7 @@ pub(super) fn because(wait: &Wait, life: &Life) -> String {
             };
             format!("{free}; {lack}")
         }
+        Reason::Stranded if life.record.gpu_milli == 0 => format!("{free}; it needs {all}"),
         Reason::Stranded => format!("{free}, but not the CPU or memory beside them"),
         Reason::Latency => format!("it could have started; nobody had decided yet ({free})"),
         Reason::HeadOfLine => {
@@ -65,18 +67,16 @@ fn behind(wait: &Wait) -> String {
 
 fn free(room: &Room) -> String {
     let (least, most) = room.free_milli;
+    let text = room.measure.text(most);
     match (least, most) {
-        (0, 0) => "no GPU free".to_owned(),
-        _ if least == most => format!("{} free", gpus(most)),
-        _ => format!("{} to {} free", gpus_alone(least), gpus(most)),
+        (0, 0) => format!("no {} free", room.measure.one()),
+        _ if least == most => format!("{text} free"),
+        _ => {
+            let least = room.measure.text(least);
+            let number = least.split(' ').next().unwrap_or_default();
+            format!("{number} to {text} free")
+        }
     }
-}
-
-fn gpus_alone(milli: u64) -> String {
-    let text = gpus(milli);
-    text.trim_end_matches(" GPUs")
-        .trim_end_matches(" GPU")
-        .to_owned()
 }
 
 fn span(least: u64, most: u64) -> String {

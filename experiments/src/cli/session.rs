@@ -84,13 +84,13 @@ impl Hooks for Session {
 }
 
 /// A bar on a terminal, once it is worth one.
-struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     over: Sender<()>,
 }
 
 impl Progress {
-    fn begin(runs: usize) -> Self {
+    pub(super) fn begin(runs: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(runs as u64), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:40} {pos} of {len} runs, {eta} to go");
         if let Ok(style) = style {
@@ -104,7 +104,12 @@ impl Progress {
         Self { bar, over }
     }
 
-    fn end(&self) {
+    /// So many runs more are over.
+    pub(super) fn add(&self, runs: usize) {
+        self.bar.inc(runs as u64);
+    }
+
+    pub(super) fn end(&self) {
         let _ = self.over.send(());
         self.bar.finish_and_clear();
     }

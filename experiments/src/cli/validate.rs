@@ -1,5 +1,7 @@
 //! `windtunnel validate`: how close the simulator comes to what real systems did.
 
+use std::collections::BTreeSet;
+
 use windtunnel::ExperimentError;
 use windtunnel::validate::{FAMILIES, Golden, Row, Validation};
 
@@ -7,7 +9,7 @@ use super::Verdict;
 use super::args::Validate;
 use super::page::{self, print};
 use super::paint::Paint;
-use super::words::{count, things};
+use super::words::{count, rounded, things};
 
 /// Folders that are listed one by one.
 const LISTED: usize = 12;
@@ -18,12 +20,10 @@ const NAME: usize = 29;
 pub(super) fn command(options: &Validate) -> Result<Verdict, ExperimentError> {
     let golden = match &options.golden {
         Some(folder) => Golden::search(folder)?,
-        None => Golden::embedded(),
+        None => Golden::embedded()?,
     };
-    if golden.cases.is_empty() {
-        if let Some(folder) = &options.golden {
-            return Err(nothing_known(&golden, &folder.display().to_string()));
-        }
+    if let Some(folder) = options.golden.as_ref().filter(|_| golden.cases.is_empty()) {
+        return Err(nothing_known(&golden, &folder.display().to_string()));
     }
     let validation = golden.run(options.threads)?;
     if options.json {
@@ -62,20 +62,18 @@ fn nothing_known(golden: &Golden, folder: &str) -> ExperimentError {
 fn text(golden: &Golden, validation: &Validation, is_given: bool) -> String {
     let mut out = String::new();
     let paint = Paint::of_stdout();
-    if !is_given && validation.cases.is_empty() {
-        page::paragraph(
-            &mut out,
-            "No recordings come with this program. Name a folder of them: windtunnel validate --golden DIR",
-            0,
-        );
-        return out;
-    }
     out += &format!(
         "      {:<NAME$} {:>11} {:>11} {:>9} {:>10}\n",
         "case", "real", "simulated", "distance", "run to run"
     );
+    let mut told = BTreeSet::new();
     for row in &validation.cases {
         show(&mut out, row, paint);
+        // What several rows have in common is said once, under the first.
+        let text = format!("{} [{}]; {}", row.compared, row.unit, row.note);
+        if told.insert(text.clone()) {
+            page::paragraph(&mut out, &text, 8);
+        }
     }
     out.push('\n');
     let short = validation.cases.iter().filter(|row| !row.pass).count();
@@ -131,11 +129,6 @@ fn show(out: &mut String, row: &Row, paint: Paint) {
     );
     *out += line.trim_end();
     out.push('\n');
-    page::paragraph(
-        out,
-        &format!("{} [{}]; {}", row.compared, row.unit, row.note),
-        8,
-    );
 }
 
 /// A whole number as such, else four digits that count.
@@ -155,6 +148,7 @@ fn figure(number: f64) -> String {
         0.0..0.001 => format!("{number:.6}"),
         0.001..1.0 => format!("{number:.4}"),
         1.0..100.0 => format!("{number:.2}"),
+        _ if number > 0.0 => rounded(number),
         _ => format!("{number:.0}"),
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use windtunnel_core::{
-    Event, EventKind, JobId, JobRecord, JobRef, NodeId, Observer, Outcome, Reason, SimTime,
-    TaskEnd, TaskState, View,
+    Event, EventKind, JobId, JobRecord, JobRef, JobView, NodeId, Observer, Outcome, Reason,
+    SimTime, TaskEnd, TaskState, View,
 };
 
 use super::DiffError;
-use crate::words::{gpus, ranges};
+use crate::words::{ranges, size};
 
 /// What was done with a task or a job; sorts, so that the order within an instant does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,14 @@ impl Raw {
     }
 }
 
+/// What a reader is told of a job.
+struct About {
+    job: JobId,
+    name: Option<String>,
+    gpu_milli: u64,
+    cpu_milli: u64,
+}
+
 /// A job as it was submitted.
 type Submitted = (JobId, SimTime, u64);
 
@@ -50,8 +58,7 @@ pub(super) struct Watch {
     /// The jobs that deeds are about; slots are no part of what is compared.
     jobs: Vec<JobRef>,
     submitted: Vec<Submitted>,
-    /// Name and GPUs of the jobs that deeds are about.
-    about: Vec<(JobId, Option<String>, u64)>,
+    about: Vec<About>,
     pub(super) records: Vec<JobRecord>,
     is_past: bool,
 }
@@ -120,23 +127,32 @@ impl Observer for Watch {
     }
 
     fn on_job(&mut self, record: &JobRecord) {
-        let milli = record.gpu_milli;
-        self.about
-            .push((record.job, record.name.as_deref().map(str::to_owned), milli));
         self.records.push(record.clone());
     }
 
     fn on_instant(&mut self, view: &View<'_>) {
         for job in &self.jobs {
-            if self.about.iter().any(|(known, _, _)| *known == job.id) {
+            if self.about.iter().any(|about| about.job == job.id) {
                 continue;
             }
             if let Some(job) = view.job(*job) {
-                let name = job.name().map(str::to_owned);
-                self.about.push((job.job_id(), name, job.gpu_milli()));
+                self.about.push(About {
+                    job: job.job_id(),
+                    name: job.name().map(str::to_owned),
+                    gpu_milli: job.gpu_milli(),
+                    cpu_milli: cpu_milli(job),
+                });
             }
         }
     }
+}
+
+/// CPU that a job asks for over all tasks [thousandths of a core].
+pub(super) fn cpu_milli(job: JobView<'_>) -> u64 {
+    let groups = job.groups().iter();
+    groups
+        .map(|group| u64::from(group.count) * u64::from(group.request.cpu.0))
+        .sum()
 }
 
 /// What a step in the life of a task means, if somebody decided it.
@@ -228,6 +244,8 @@ pub struct Act {
     pub name: Option<String>,
     /// GPUs it asks for over all tasks \[milli\].
     pub gpu_milli: u64,
+    /// CPU it asks for over all tasks [thousandths of a core].
+    pub cpu_milli: u64,
     /// What was done.
     pub what: What,
     /// Number of tasks it was done to; zero if it is about the job.
@@ -252,7 +270,12 @@ impl fmt::Display for Act {
             What::Admitted => "admits",
             What::Withheld(why) => return write!(f, "holds {} back: {why}", self.job),
         };
-        write!(f, "{verb} {} ({})", self.job, gpus(self.gpu_milli))?;
+        write!(
+            f,
+            "{verb} {} ({})",
+            self.job,
+            size(self.gpu_milli, self.cpu_milli)
+        )?;
         if !self.nodes.is_empty() {
             let nodes: Vec<u32> = self.nodes.iter().map(|node| node.0).collect();
             let word = if nodes.len() == 1 { "node" } else { "nodes" };
@@ -275,11 +298,12 @@ pub(super) fn told(raw: &[Raw], watch: &Watch) -> Vec<Act> {
             act.nodes.dedup();
             continue;
         }
-        let about = watch.about.iter().find(|(job, _, _)| *job == one.job);
+        let about = watch.about.iter().find(|about| about.job == one.job);
         acts.push(Act {
             job: one.job,
-            name: about.and_then(|about| about.1.clone()),
-            gpu_milli: about.map_or(0, |about| about.2),
+            name: about.and_then(|about| about.name.clone()),
+            gpu_milli: about.map_or(0, |about| about.gpu_milli),
+            cpu_milli: about.map_or(0, |about| about.cpu_milli),
             what,
             tasks: u32::from(!matches!(
                 what,

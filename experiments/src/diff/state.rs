@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use windtunnel_core::{JobId, JobView, NodeId, SimTime, View};
+use windtunnel_core::{JobId, JobView, NodeId, NodeView, SimTime, View};
 
-use super::acts::{Deed, Raw, Watch};
+use super::acts::{Deed, Raw, Watch, cpu_milli};
+use crate::words::Measure;
 
 /// Jobs at the head of the queue that are kept.
 pub(super) const HEADS: usize = 5;
@@ -16,6 +17,8 @@ pub struct Queued {
     pub job: JobId,
     /// GPUs it asks for over all tasks \[milli\].
     pub gpu_milli: u64,
+    /// CPU it asks for over all tasks [thousandths of a core].
+    pub cpu_milli: u64,
     /// When it was submitted.
     pub submit: SimTime,
 }
@@ -23,7 +26,9 @@ pub struct Queued {
 /// What is free and who waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Nodes with GPUs free on them, by id \[milli\]; capacity set aside by a hold is not free.
+    /// What the cluster is measured by: cores if it has no GPUs.
+    pub measure: Measure,
+    /// Nodes with some of it free, by id \[milli\]; capacity set aside by a hold is not free.
     pub free: Vec<(NodeId, u32)>,
     /// The first few jobs with tasks to place, in order of submission.
     pub queue: Vec<Queued>,
@@ -32,18 +37,29 @@ pub struct State {
 }
 
 impl State {
-    /// GPUs free in sum \[milli\].
+    /// What is free in sum \[milli\].
     #[must_use]
     pub fn free_milli(&self) -> u64 {
         self.free.iter().map(|(_, milli)| u64::from(*milli)).sum()
     }
 
     pub(super) fn of(view: &View<'_>) -> Self {
+        let has_gpus = view.nodes().any(|node| node.capacity().devices > 0);
+        let measure = if has_gpus {
+            Measure::Gpus
+        } else {
+            Measure::Cores
+        };
+        let milli = |node: NodeView<'_>| match measure {
+            Measure::Gpus => node.free().milli,
+            Measure::Cores => node.free().cpu,
+        };
         let free = view
             .nodes()
-            .filter(|node| node.is_open() && node.free().milli > 0);
+            .filter(|node| node.is_open() && milli(*node) > 0);
         Self {
-            free: free.map(|node| (node.id(), node.free().milli)).collect(),
+            measure,
+            free: free.map(|node| (node.id(), milli(node))).collect(),
             queue: view.pending_jobs().take(HEADS).map(queued).collect(),
             pending: view.pending_count(),
         }
@@ -54,6 +70,7 @@ fn queued(job: JobView<'_>) -> Queued {
     Queued {
         job: job.job_id(),
         gpu_milli: job.gpu_milli(),
+        cpu_milli: cpu_milli(job),
         submit: job.submit(),
     }
 }
@@ -70,7 +87,10 @@ pub(super) fn before(view: &View<'_>, only: &[Raw], watch: &Watch) -> Option<Sta
         let job = view.job(watch.job(raw.job)?)?;
         let task = job.tasks().find(|task| raw.is(task.id()))?;
         let (node, grant) = (task.node()?, task.grant()?);
-        *free.entry(node).or_default() += grant.milli();
+        *free.entry(node).or_default() += match state.measure {
+            Measure::Gpus => grant.milli(),
+            Measure::Cores => task.request().cpu.0,
+        };
         placed.insert(raw.job, job);
     }
     let waiting: Vec<JobId> = view.pending_jobs().map(|job| job.job_id()).collect();

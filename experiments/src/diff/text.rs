@@ -5,7 +5,7 @@ use std::fmt;
 use windtunnel_core::{SimDuration, SimTime};
 
 use super::{Diff, Parting, Spell, State};
-use crate::words::{WIDTH, clock, count, gpus, hanging, lasting, things};
+use crate::words::{clock, count, hanging, lasting, size, things};
 
 /// Nodes, and acts of one run, that are told one by one.
 const TOLD: usize = 6;
@@ -32,11 +32,11 @@ impl fmt::Display for Diff {
         match &self.parting {
             None => same(&mut out, self),
             Some(parting) => {
-                let until = lasting(parting.at.since(SimTime::ZERO));
-                let text = format!(
-                    "do the same for {until}; at {} they part",
-                    clock(parting.at)
-                );
+                let at = clock(parting.at);
+                let text = match parting.at.since(SimTime::ZERO) {
+                    SimDuration::ZERO => format!("part at once, at {at}"),
+                    same => format!("do the same for {}; at {at} they part", lasting(same)),
+                };
                 hanging(&mut out, "", &text, 0);
                 out.push('\n');
                 states(&mut out, parting);
@@ -78,7 +78,7 @@ fn state(out: &mut String, label: &str, state: &State) {
     let shown: Vec<String> = state
         .queue
         .iter()
-        .map(|job| format!("{} ({})", job.job, gpus(job.gpu_milli)))
+        .map(|job| format!("{} ({})", job.job, size(job.gpu_milli, job.cpu_milli)))
         .collect();
     let text = match state.pending {
         0 => "nobody waits".to_owned(),
@@ -103,10 +103,10 @@ fn state(out: &mut String, label: &str, state: &State) {
 fn free(state: &State) -> String {
     let sum = state.free_milli();
     if sum == 0 {
-        return "no GPU free".to_owned();
+        return format!("no {} free", state.measure.one());
     }
     let number = |milli: u32| {
-        let text = gpus(milli.into());
+        let text = state.measure.text(milli.into());
         text.split(' ').next().unwrap_or_default().to_owned()
     };
     let mut most = state.free.clone();
@@ -126,7 +126,11 @@ fn free(state: &State) -> String {
         0 => String::new(),
         rest => format!(", and some on {} more", count(rest as u64)),
     };
-    format!("{} free: {}{rest}", gpus(sum), parts.join(", "))
+    format!(
+        "{} free: {}{rest}",
+        state.measure.text(sum),
+        parts.join(", ")
+    )
 }
 
 fn acts(out: &mut String, diff: &Diff, parting: &Parting, side: usize) {
@@ -148,15 +152,22 @@ fn acts(out: &mut String, diff: &Diff, parting: &Parting, side: usize) {
     for (job, why) in parting.waits[side].iter().take(TOLD) {
         parts.push(format!("{job} waits: {why}"));
     }
-    let shown = |name: &String| name.chars().take(WIDTH / 4).collect::<String>();
     let width = diff
         .names
         .iter()
-        .map(|name| shown(name).chars().count() + 2)
+        .map(|name| shortened(name).chars().count() + 2)
         .max();
     let width = width.unwrap_or(0).max(LABEL);
-    let first = format!("  {:<width$}", shown(&diff.names[side]));
+    let first = format!("  {:<width$}", shortened(&diff.names[side]));
     hanging(out, &first, &parts.join("; "), first.chars().count());
+}
+
+/// A name that fits above a column of figures.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= CELL {
+        return name.to_owned();
+    }
+    name.chars().take(CELL - 1).chain(['…']).collect()
 }
 
 fn followed(out: &mut String, diff: &Diff) {
@@ -166,10 +177,7 @@ fn followed(out: &mut String, diff: &Diff) {
         out.push('\n');
     };
     out.push('\n');
-    let heads = diff
-        .names
-        .each_ref()
-        .map(|name| name.chars().take(CELL).collect());
+    let heads = diff.names.each_ref().map(|name| shortened(name));
     row(out, "what followed", heads);
     for (job, spells) in &diff.followed.jobs {
         row(out, &format!("{job} starts"), spells.map(started));
@@ -201,13 +209,20 @@ fn followed(out: &mut String, diff: &Diff) {
             .each_ref()
             .map(|report| count(report.summary.completed())),
     );
-    row(
-        out,
-        "GPUs allocated",
-        reports
+    if reports
+        .iter()
+        .any(|report| report.gpu_allocation().is_some())
+    {
+        let cells = reports
             .each_ref()
-            .map(|report| share(report.gpu_allocation())),
-    );
+            .map(|report| share(report.gpu_allocation()));
+        row(out, "GPUs allocated", cells);
+    } else {
+        let cells = reports
+            .each_ref()
+            .map(|report| share(report.cpu_allocation()));
+        row(out, "cores allocated", cells);
+    }
     let followed = &diff.followed;
     let other = followed.compared - followed.same_start;
     let text = format!(

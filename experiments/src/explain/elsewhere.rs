@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 use crate::sweep::{self, RunKey};
 
 /// Nodes more that are tried.
-const MORE: [u32; 4] = [1, 2, 4, 8];
+pub const MORE_NODES: [u32; 4] = [1, 2, 4, 8];
 
 /// What would have become of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) fn more_nodes(scenario: &Scenario, life: &Life) -> Result<Vec<Start>,
         let fate = fate(&larger, &source, life.key, life.record.job)?;
         Ok(Start { pool, more, fate })
     };
-    MORE.par_iter().with_max_len(1).map(start).collect()
+    MORE_NODES.par_iter().with_max_len(1).map(start).collect()
 }
 
 /// Runs until the job starts or ends.

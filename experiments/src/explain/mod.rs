@@ -17,7 +17,7 @@ use crate::jobs::JobSource;
 use crate::scenario::Scenario;
 use crate::sweep::{self, RunKey};
 
-pub use elsewhere::{Elsewhere, Fate, Start};
+pub use elsewhere::{Elsewhere, Fate, MORE_NODES, Start};
 pub use room::Room;
 
 /// A time of waiting.
@@ -99,6 +99,8 @@ pub struct Life {
     pub tenant: String,
     /// Its queue's name.
     pub queue: String,
+    /// CPU it asks for over all tasks [thousandths of a core].
+    pub cpu_milli: u64,
     /// Waits and stays, in order, a wait for every change of its reason.
     pub chapters: Vec<Chapter>,
     /// The fingerprint of the run.
@@ -166,8 +168,8 @@ pub fn elsewhere(scenario: &Scenario, life: &Life) -> Result<Vec<Elsewhere>, Exp
     elsewhere::platforms(scenario, life)
 }
 
-/// When the job would have started had its pool had so many more nodes from the start, for 1, 2, 4 and 8
-/// of them; nothing if it did not wait or no owned pool can take it.
+/// When the job would have started had its pool had so many more nodes from the start, for each of
+/// [`MORE_NODES`]; nothing if it did not wait or no owned pool can take it.
 ///
 /// # Errors
 /// A run breaks off.

@@ -2,25 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use windtunnel_core::{Event, EventKind, JobRef, JobView, NodeId, TaskRequest, View};
+use windtunnel_core::{Event, EventKind, GpuRequest, JobRef, JobView, NodeId, TaskRequest, View};
+
+use crate::words::Measure;
 
 /// What was free while a job waited, on the nodes it may run on.
 ///
-/// Only GPUs count; a GPU that a hold set aside is not free.
+/// Only GPUs count, or only cores for a job without GPUs; what a hold set aside is not free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// GPUs free in sum, least and most \[milli\].
+    /// What is counted.
+    pub measure: Measure,
+    /// GPUs or cores free in sum, least and most \[milli\].
     pub free_milli: (u64, u64),
     /// Wholly free GPUs on the node that had most of them, least and most.
     pub block: (u32, u32),
-    /// Tasks like the job's first that would have fit at once by their GPUs alone, least and most.
+    /// Tasks like the job's first that would have fit at once, least and most: by their GPUs alone, or,
+    /// without any, by CPU and memory.
     pub slots: (u64, u64),
 }
 
 impl Room {
     /// At one moment.
-    fn now(free_milli: u64, block: u32, slots: u64) -> Self {
+    fn now(measure: Measure, free_milli: u64, block: u32, slots: u64) -> Self {
         Self {
+            measure,
             free_milli: (free_milli, free_milli),
             block: (block, block),
             slots: (slots, slots),
@@ -34,6 +40,7 @@ impl Room {
             (a.0.min(b.0), a.1.max(b.1))
         }
         Self {
+            measure: self.measure,
             free_milli: span(self.free_milli, other.free_milli),
             block: span(self.block, other.block),
             slots: span(self.slots, other.slots),
@@ -47,6 +54,7 @@ const WHOLE_MAX: usize = windtunnel_core::MAX_DEVICES;
 /// Free GPUs of the nodes that a job may run on.
 pub(super) struct Tally {
     request: TaskRequest,
+    measure: Measure,
     /// By node: counted at all, free milli, whole GPUs, slots.
     nodes: Vec<Option<(u32, u32, u32)>>,
     milli: u64,
@@ -70,6 +78,10 @@ impl Tally {
             .unwrap_or_default();
         let mut tally = Self {
             request,
+            measure: match request.gpus {
+                GpuRequest::None => Measure::Cores,
+                _ => Measure::Gpus,
+            },
             nodes: vec![None; view.node_count()],
             milli: 0,
             slots: 0,
@@ -127,7 +139,7 @@ impl Tally {
         self.dirty = dirty;
         let block = self.by_whole.iter().rposition(|nodes| *nodes > 0);
         let block = u32::try_from(block.unwrap_or(0)).unwrap_or(u32::MAX);
-        Room::now(self.milli, block, self.slots)
+        Room::now(self.measure, self.milli, block, self.slots)
     }
 
     fn look(&mut self, view: &View<'_>, node: NodeId) {
@@ -136,14 +148,11 @@ impl Tally {
         };
         let node = view.node(node);
         let free = node.free();
-        let now = if node.is_open() {
-            (
-                free.milli,
-                free.whole(),
-                free.gpu_slots(&self.request, node.sharing()),
-            )
-        } else {
-            (0, 0, 0)
+        let (request, sharing) = (&self.request, node.sharing());
+        let now = match self.measure {
+            _ if !node.is_open() => (0, 0, 0),
+            Measure::Gpus => (free.milli, free.whole(), free.gpu_slots(request, sharing)),
+            Measure::Cores => (free.cpu, 0, free.slots(request, sharing)),
         };
         self.by_whole[*whole as usize] -= 1;
         self.by_whole[now.1 as usize] += 1;

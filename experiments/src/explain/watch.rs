@@ -24,6 +24,7 @@ struct Watcher {
     record: Option<JobRecord>,
     names: Option<(String, String)>,
     pools: Vec<usize>,
+    cpu_milli: u64,
 }
 
 impl Observer for Watcher {
@@ -77,6 +78,10 @@ impl Watcher {
             return;
         };
         let names = view.names();
+        let groups = job.groups().iter();
+        self.cpu_milli = groups
+            .map(|group| u64::from(group.count) * u64::from(group.request.cpu.0))
+            .sum();
         self.names = Some((
             names.tenant_name(job.tenant()).to_owned(),
             names.queue_name(job.queue()).to_owned(),
@@ -106,6 +111,7 @@ pub(super) fn watch(
         record: None,
         names: None,
         pools: Vec::new(),
+        cpu_milli: 0,
     };
     let mut diary = Diary::default();
     loop {
@@ -133,6 +139,7 @@ pub(super) fn watch(
         record,
         tenant,
         queue,
+        cpu_milli: watcher.cpu_milli,
         chapters: diary.chapters,
         digest: simulation.report().digest,
         namesake: None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Case, FAMILIES, Family, Row, Seen};
+use super::{Case, FAMILIES, Family, Row, Seen, embedded};
 use crate::error::ExperimentError;
 
 /// Folders below the one searched that are gone into.
@@ -39,10 +39,15 @@ impl Validation {
 }
 
 impl Golden {
-    /// The cases that come with the program.
-    #[must_use]
-    pub fn embedded() -> Self {
-        Self::default()
+    /// The recordings that come with the program.
+    ///
+    /// # Errors
+    /// Never, unless one is broken; a test runs them.
+    pub fn embedded() -> Result<Self, ExperimentError> {
+        Ok(Self {
+            cases: embedded::cases()?,
+            ..Self::default()
+        })
     }
 
     /// Searches a folder, and all below it that is not itself a recording, for recordings that a family

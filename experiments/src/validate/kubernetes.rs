@@ -12,6 +12,7 @@ use std::path::Path;
 use windtunnel_core::{JobList, JobLog, NodeId, Platform, RunOptions, SimTime, Simulation};
 use windtunnel_policies::registry;
 
+use super::files::Files;
 use super::{Case, Family, Row, Seen};
 use crate::error::ExperimentError;
 use files::{Cluster, Pod, Run};
@@ -35,18 +36,23 @@ impl Family for KubernetesFamily {
     }
 
     fn look(&self, folder: &Path, name: &str) -> Result<Seen, ExperimentError> {
-        if !files::is_recording(folder) {
-            return Ok(Seen::Unknown);
-        }
-        if let Some(why) = files::beyond_us(folder)? {
-            return Ok(Seen::Nothing(why));
-        }
-        let case = |run: u32| {
-            let (folder, name) = (folder.to_owned(), format!("{name}/run{run}"));
-            Case::new(name.clone(), move || compare(&folder, &name, run))
-        };
-        Ok(Seen::Cases(RUNS.map(case).into()))
+        look(Files::Folder(folder.to_owned()), name)
     }
+}
+
+/// The cases of a recording, in a folder or embedded.
+pub(super) fn look(recording: Files, name: &str) -> Result<Seen, ExperimentError> {
+    if !files::is_recording(&recording) {
+        return Ok(Seen::Unknown);
+    }
+    if let Some(why) = files::beyond_us(&recording)? {
+        return Ok(Seen::Nothing(why));
+    }
+    let case = |run: u32| {
+        let (recording, name) = (recording.clone(), format!("{name}/run{run}"));
+        Case::new(name.clone(), move || compare(&recording, &name, run))
+    };
+    Ok(Seen::Cases(RUNS.map(case).into()))
 }
 
 /// When and where a pod was placed, in seconds and by name.
@@ -65,10 +71,10 @@ struct Apart {
     elsewhere: u32,
 }
 
-fn compare(folder: &Path, case: &str, run: u32) -> Result<Vec<Row>, ExperimentError> {
-    let cluster = Cluster::read(folder, run)?;
-    let real = Run::read(folder, run)?;
-    let other = Run::read(folder, RUNS[0] + RUNS[1] - run)?;
+fn compare(recording: &Files, case: &str, run: u32) -> Result<Vec<Row>, ExperimentError> {
+    let cluster = Cluster::read(recording, run)?;
+    let real = Run::read(recording, run)?;
+    let other = Run::read(recording, RUNS[0] + RUNS[1] - run)?;
     let ours = simulate(&cluster, &real)?;
     let recorded = |run: &Run| run.pods.iter().map(placed).collect::<Vec<_>>();
     let (theirs, others) = (recorded(&real), in_order_of(&real, &other));

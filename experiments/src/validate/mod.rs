@@ -7,10 +7,13 @@
 //!
 //! A new family is one file here and one entry in [`FAMILIES`].
 
+mod embedded;
 pub mod fgd;
 mod fgd_cases;
+mod files;
 mod golden;
 mod kubernetes;
+mod swf;
 mod table;
 
 use std::path::Path;
@@ -22,7 +25,11 @@ use crate::error::ExperimentError;
 pub use golden::{Golden, Validation};
 
 /// Every family, in the order in which a folder is shown to them; the first that knows it has it.
-pub const FAMILIES: &[&dyn Family] = &[&fgd_cases::FgdFamily, &kubernetes::KubernetesFamily];
+pub const FAMILIES: &[&dyn Family] = &[
+    &fgd_cases::FgdFamily,
+    &kubernetes::KubernetesFamily,
+    &swf::SwfFamily,
+];
 
 /// One comparison, as it came out.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -24,8 +24,12 @@ impl Table {
                 path: file.to_owned(),
                 cause,
             })?;
-        let file = file.to_owned();
-        Ok(Self { file, text })
+        Ok(Self::of(file.to_owned(), text))
+    }
+
+    /// A text that is known by a name in messages.
+    pub(super) fn of(file: PathBuf, text: String) -> Self {
+        Self { file, text }
     }
 
     pub(super) fn file(&self) -> &Path {

@@ -27,6 +27,16 @@ fn two_platforms_of_one_folder() {
 }
 
 #[test]
+fn a_policy_that_is_no_platform() {
+    let place = Place::with_tiny();
+    let done = place.run("diff tiny.toml strict easy-backfill{order=sjf}");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.out.contains("they part"), "{}", done.out);
+    let same = place.run("diff tiny.toml strict fifo");
+    assert!(same.out.contains("never part: 40 jobs"), "{}", same.out);
+}
+
+#[test]
 fn a_run_against_itself() {
     let place = Place::with_tiny();
     let done = place.run("diff tiny.toml strict strict");

@@ -11,7 +11,7 @@ use windtunnel::traces::OpenbReader;
 use windtunnel::validate::fgd::{Compared, is_recording, replay};
 
 /// A folder under `shared`; a test skips itself, visibly, without it.
-fn public(name: &str) -> Option<PathBuf> {
+pub(crate) fn public(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared")
         .join(name);

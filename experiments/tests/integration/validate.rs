@@ -1,12 +1,15 @@
 //! `windtunnel validate`: which folders it knows, what it prints, how it exits.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::Value;
 use windtunnel::ExperimentError;
+use windtunnel::core::{JobSpec, Names, Work};
+use windtunnel::traces::SwfReader;
 use windtunnel::validate::{Case, Family, Golden, Row, Seen};
 
-use super::fgd::{CURVE, NODES, PLACEMENTS, TARGETS};
+use super::fgd::{CURVE, NODES, PLACEMENTS, TARGETS, public};
 use super::golden::check_in;
 use super::support::Place;
 
@@ -131,7 +134,7 @@ impl Family for Numbers {
                 real,
                 simulated: 7.0,
                 distance: (real - 7.0).abs(),
-                pass: real == 7.0,
+                pass: (real - 7.0).abs() < 1e-9,
                 run_to_run: None,
                 unit: "1",
                 note: String::new(),
@@ -260,4 +263,121 @@ fn a_broken_control_plane_says_where() {
         assert_eq!(done.code, Some(2), "{file}: {done:?}");
         assert!(done.err.contains(what), "{file}: {}", done.err);
     }
+}
+
+/// What comes with the program runs, and the next release can't make it fall short unseen.
+#[test]
+fn the_embedded_recordings() {
+    let place = Place::new();
+    check_in(&place, "validate_embedded.txt", "validate");
+    let done = place.run("validate --json");
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+/// A log of the name of KTH's, made by hand: its waits are not those published.
+#[test]
+fn a_log_with_other_waits_falls_short() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("mine/logs")).unwrap();
+    let log = "; MaxProcs: 100\n\
+               1 0 0 100 60 -1 -1 60 200 -1 1 1 1 -1 1 -1 -1 -1\n\
+               2 10 90 100 60 -1 -1 60 200 -1 1 1 1 -1 1 -1 -1 -1\n";
+    fs::write(place.path("mine/logs/KTH-SP2-1996-2.swf.gz"), log).unwrap();
+    let done = place.run("validate --golden mine");
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(
+        done.out.contains("SHORT mine/logs/kth-sp2/replay"),
+        "{}",
+        done.out
+    );
+    assert!(done.out.contains("2 cases, 1 falls short"), "{}", done.out);
+    fs::write(place.path("mine/logs/KTH-SP2-1996-2.swf.gz"), "1 2 3\n").unwrap();
+    let done = place.run("validate --golden mine");
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.err.contains("KTH-SP2-1996-2.swf.gz"), "{}", done.err);
+}
+
+#[test]
+fn the_public_recordings() {
+    let (Some(golden), Some(logs)) = (public("golden"), public("traces/swf")) else {
+        return;
+    };
+    for (folder, rows) in [(golden, 16), (logs, 2)] {
+        let validation = Golden::search(&folder).unwrap().run(0).unwrap();
+        assert_eq!(validation.cases.len(), rows);
+        for row in &validation.cases {
+            assert!(row.pass, "{row:#?}");
+        }
+    }
+}
+
+/// The facts that the note on KTH-SP2 states, from the log's own times.
+#[test]
+fn why_kth_waited_longer() {
+    let Some(log) = public("traces/swf/KTH-SP2-1996-2.swf.gz") else {
+        return;
+    };
+    let jobs = SwfReader::open(log)
+        .unwrap()
+        .read_all(&mut Names::default())
+        .unwrap()
+        .jobs;
+    let job = |job: &JobSpec| {
+        let start = job.profile.recorded.as_ref().unwrap().start.as_nanos();
+        let Work::Uniform(run) = job.profile.work else {
+            panic!("{job:?}")
+        };
+        let cores = i64::from(job.request.groups[0].request.cpu.0 / 1_000);
+        (job.submit.as_nanos(), start, start + run.as_nanos(), cores)
+    };
+    let jobs: Vec<_> = jobs.iter().map(job).collect();
+    let mut steps: BTreeMap<u64, i64> = BTreeMap::new();
+    for &(_, start, end, cores) in &jobs {
+        *steps.entry(start).or_default() += cores;
+        *steps.entry(end).or_default() -= cores;
+    }
+    let mut used = 0;
+    let levels: Vec<(u64, i64)> = steps
+        .into_iter()
+        .map(|(at, step)| {
+            used += step;
+            (at, used)
+        })
+        .collect();
+    let (mut waited, mut with_room) = (0, 0);
+    for &(submit, start, _, cores) in &jobs {
+        waited += start - submit;
+        let first = levels.partition_point(|(at, _)| *at <= submit);
+        let mut at = submit;
+        let mut level = if first == 0 { 0 } else { levels[first - 1].1 };
+        for &(next, after) in levels[first..].iter().chain([&(start, 0)]) {
+            let until = next.min(start);
+            if 100 - level >= cores {
+                with_room += until.saturating_sub(at);
+            }
+            if next >= start {
+                break;
+            }
+            (at, level) = (next, after);
+        }
+    }
+    assert_eq!(u128::from(with_room) * 1_000 / u128::from(waited), 533);
+    let minutes = jobs
+        .iter()
+        .filter(|job| (job.1 - job.0) % 60_000_000_000 == 0)
+        .count();
+    assert!(minutes * 1_000 > jobs.len() * 998, "{minutes}");
+    let idle = levels
+        .windows(2)
+        .filter(|pair| pair[0].1 == 0)
+        .max_by_key(|pair| pair[1].0 - pair[0].0);
+    let idle = idle.unwrap();
+    assert_eq!((idle[1].0 - idle[0].0) / 1_000_000_000, 27_208);
+    let middle = idle[0].0.midpoint(idle[1].0);
+    assert_eq!(
+        jobs.iter()
+            .filter(|job| job.0 <= middle && middle < job.1)
+            .count(),
+        33
+    );
 }

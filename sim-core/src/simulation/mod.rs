@@ -294,6 +294,27 @@ impl Simulation {
     ///
     /// With it two runs can be stepped side by side, the one that is behind first.
     ///
+    /// ```
+    /// use windtunnel_core::{Decisions, JobList, JobSpec, News, NodeModel, Policy, RunOptions, View};
+    /// use windtunnel_core::{Reason, SimDuration, SimTime, Simulation, Supply, TaskRequest};
+    /// #[derive(Clone)]
+    /// struct Idle; // places nothing
+    /// impl Policy for Idle {
+    ///     fn name(&self) -> &str { "idle" }
+    ///     fn decide(&mut self, _: &View<'_>, _: &News<'_>, _: &mut Decisions) {}
+    /// }
+    /// let at = SimTime::from_secs(7);
+    /// let jobs = vec![JobSpec::new(at, TaskRequest::gpus(2), SimDuration::from_secs(1))];
+    /// let supply = Supply::uniform(NodeModel::gpus_only("h100", 1), 2);
+    /// let mut run = Simulation::new(supply, JobList::new(jobs), Idle, RunOptions::default())?;
+    /// assert_eq!(run.next_instant()?, Some(at));
+    /// run.step()?;
+    /// assert_eq!(run.next_instant()?, None, "nothing more can happen");
+    /// let job = run.view().pending_jobs().next().map(|job| job.id()).ok_or("it waits")?;
+    /// assert_eq!(run.why_waits(job), Some(Reason::NeverFits), "no node has two GPUs");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stream of jobs breaks off.
     pub fn next_instant(&mut self) -> Result<Option<SimTime>, RunError> {

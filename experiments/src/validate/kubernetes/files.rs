@@ -1,14 +1,12 @@
 //! The files of a recorded control plane.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use windtunnel_core::{
     Bytes, GpuRequest, JobSpec, MilliCores, NodeModel, SimDuration, SimTime, TaskRequest,
 };
 use windtunnel_traces::openb::{ListedNode, NodeList};
 
 use crate::error::ExperimentError;
+use crate::validate::files::Files;
 use crate::validate::table::{Row, Table};
 
 const WORKLOAD: &str = "workload.csv";
@@ -16,30 +14,18 @@ const NODES: &str = "nodes.csv";
 const CONFIG: &str = "scheduler-config.yaml";
 const GATES: &str = "feature-gates.json";
 
-/// Whether a folder holds the files that are read here.
-pub(super) fn is_recording(folder: &Path) -> bool {
-    let per_run = [1, 2].map(|run| {
-        [
-            of_run(folder, "outcomes", run),
-            of_run(folder, "node_order", run),
-        ]
-    });
-    let fixed = [WORKLOAD, NODES].map(|name| plain_or_gzip(folder.join(name)));
-    let mut tables = per_run.into_iter().flatten().chain(fixed);
-    tables.all(|path| path.exists())
-        && [CONFIG, GATES]
+/// Whether these are the files that are read here.
+pub(super) fn is_recording(files: &Files) -> bool {
+    let per_run = [1, 2].map(|run| [of_run("outcomes", run), of_run("node_order", run)]);
+    let mut names = per_run.into_iter().flatten();
+    names.all(|name| files.has(&name))
+        && [WORKLOAD, NODES, CONFIG, GATES]
             .iter()
-            .all(|name| folder.join(name).exists())
+            .all(|name| files.has(name))
 }
 
-fn of_run(folder: &Path, what: &str, run: u32) -> PathBuf {
-    plain_or_gzip(folder.join(format!("{what}_run{run}.csv")))
-}
-
-/// Large tables are compressed.
-fn plain_or_gzip(path: PathBuf) -> PathBuf {
-    let gzip = path.with_extension("csv.gz");
-    if gzip.exists() { gzip } else { path }
+fn of_run(what: &str, run: u32) -> String {
+    format!("{what}_run{run}.csv")
 }
 
 /// Columns of the workload that must be empty or zero, and what they ask for.
@@ -56,9 +42,9 @@ const BEYOND: [(&str, &str); 9] = [
 ];
 
 /// What of a recording `kube-default` does not have, if anything.
-pub(super) fn beyond_us(folder: &Path) -> Result<Option<String>, ExperimentError> {
+pub(super) fn beyond_us(files: &Files) -> Result<Option<String>, ExperimentError> {
     let mut lacks: Vec<&str> = Vec::new();
-    let workload = Table::read(&plain_or_gzip(folder.join(WORKLOAD)))?;
+    let workload = files.table(WORKLOAD)?;
     let columns = workload.columns(BEYOND.map(|(name, _)| name))?;
     let [kind] = workload.columns(["kind"])?;
     for row in workload.rows() {
@@ -71,25 +57,24 @@ pub(super) fn beyond_us(folder: &Path) -> Result<Option<String>, ExperimentError
             lacks.push("Jobs of several pods");
         }
     }
-    let nodes = Table::read(&plain_or_gzip(folder.join(NODES)))?;
+    let nodes = files.table(NODES)?;
     let [taints] = nodes.columns(["taints"])?;
     if nodes.rows().any(|row| !row.text(taints).is_empty()) {
         lacks.push("taints and tolerations");
     }
-    if folder.join("operations.csv").exists() {
+    if files.has("operations.csv") {
         lacks.push("nodes that come and change");
     }
-    let config = text(&folder.join(CONFIG))?;
+    let config = files.text(CONFIG)?;
     if config.contains("profiles:") {
         lacks.push("a profile of its own");
     }
     if value(&config, "parallelism").is_some_and(|workers| workers != "1") {
         lacks.push("workers that race");
     }
-    let gates: serde_json::Value =
-        serde_json::from_str(&text(&folder.join(GATES))?).map_err(|error| {
-            ExperimentError::setting(folder.join(GATES).display().to_string(), error.to_string())
-        })?;
+    let gates: serde_json::Value = serde_json::from_str(&files.text(GATES)?).map_err(|error| {
+        ExperimentError::setting(files.label(GATES).display().to_string(), error.to_string())
+    })?;
     if gates["feature_gates"]
         .as_object()
         .is_some_and(|gates| !gates.is_empty())
@@ -107,13 +92,6 @@ pub(super) fn beyond_us(folder: &Path) -> Result<Option<String>, ExperimentError
     Ok((!lacks.is_empty()).then(why))
 }
 
-fn text(path: &Path) -> Result<String, ExperimentError> {
-    fs::read_to_string(path).map_err(|cause| ExperimentError::Read {
-        path: path.to_owned(),
-        cause,
-    })
-}
-
 /// The value of a key at the top of a YAML file.
 fn value<'a>(yaml: &'a str, key: &str) -> Option<&'a str> {
     let mut lines = yaml.lines();
@@ -129,14 +107,14 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn read(folder: &Path, run: u32) -> Result<Self, ExperimentError> {
-        let order = Table::read(&of_run(folder, "node_order", run))?;
+    pub(super) fn read(files: &Files, run: u32) -> Result<Self, ExperimentError> {
+        let order = files.table(&of_run("node_order", run))?;
         let [name, zone] = order.columns(["node", "zone"])?;
         let listed: Vec<(&str, &str)> = order
             .rows()
             .map(|row| (row.text(zone), row.text(name)))
             .collect();
-        let table = Table::read(&plain_or_gzip(folder.join(NODES)))?;
+        let table = files.table(NODES)?;
         let [node] = table.columns(["node"])?;
         let mut nodes = Vec::new();
         for name in round_robin(&listed) {
@@ -152,7 +130,7 @@ impl Cluster {
                 })?;
             nodes.push(listed_node(&table, &row)?);
         }
-        let config = text(&folder.join(CONFIG))?;
+        let config = files.text(CONFIG)?;
         let percentage = match value(&config, "percentageOfNodesToScore") {
             None => 0,
             Some(number) => number
@@ -160,7 +138,7 @@ impl Cluster {
                 .ok()
                 .filter(|number| *number <= 100)
                 .ok_or_else(|| {
-                    let file = folder.join(CONFIG).display().to_string();
+                    let file = files.label(CONFIG).display().to_string();
                     ExperimentError::setting(file, "percentageOfNodesToScore is no percentage")
                 })?,
         };
@@ -227,10 +205,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn read(folder: &Path, run: u32) -> Result<Self, ExperimentError> {
-        let workload = Table::read(&plain_or_gzip(folder.join(WORKLOAD)))?;
+    pub(super) fn read(files: &Files, run: u32) -> Result<Self, ExperimentError> {
+        let workload = files.table(WORKLOAD)?;
         let [name] = workload.columns(["name"])?;
-        let outcomes = Table::read(&of_run(folder, "outcomes", run))?;
+        let outcomes = files.table(&of_run("outcomes", run))?;
         let [pod, queued, scheduled, freed, node] =
             outcomes.columns(["pod", "queued_s", "scheduled_s", "freed_s", "node"])?;
         let mut pods = Vec::new();
