@@ -27,6 +27,7 @@ pub mod compare;
 mod error;
 mod jobs;
 pub mod output;
+mod samples;
 mod scenario;
 pub mod stats;
 mod sweep;
@@ -38,6 +39,7 @@ pub use windtunnel_traces as traces;
 
 pub use error::ExperimentError;
 pub use jobs::{TraceRead, WorkloadSize};
+pub use samples::Sample;
 pub use scenario::{
     Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, Log, PlatformSpec, Pool, Rate, Rented,
     Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_scenario;
 mod fgd;
 mod files;
+mod fragmentation;
 mod golden;
 mod library;
 mod logs;

@@ -284,6 +284,20 @@ impl Simulation {
         Ok(())
     }
 
+    /// When the next [`step`](Self::step) will take place; `None` if the run is over by then. What
+    /// comes before can be looked at now.
+    ///
+    /// # Errors
+    /// If the stream of jobs breaks off. The run can't be resumed.
+    pub fn next_instant(&mut self) -> Result<Option<SimTime>, RunError> {
+        if self.over {
+            return Ok(None);
+        }
+        let next = self.next_time()?;
+        let taken = next.filter(|next| *next <= self.end_time());
+        Ok(taken.filter(|_| !self.is_drained()))
+    }
+
     /// The simulated time of the last instant taken.
     #[must_use]
     pub fn now(&self) -> SimTime {
