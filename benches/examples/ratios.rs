@@ -8,9 +8,11 @@ use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use windtunnel_benches::fill::{FillCase, NaiveBestFit, cpu_nanos};
 use windtunnel_benches::{fifo, stream, venus, venus_nodes};
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{JobList, RunOptions, Simulation};
+use windtunnel_core::{JobList, Policy, RunOptions, Simulation};
+use windtunnel_policies::registry::policy;
 
 /// How long an event is pending in the hold model. The choice moves the yardstick by a third, so both
 /// are printed.
@@ -110,6 +112,42 @@ fn ratio(rounds: usize, mut measure: impl FnMut() -> f64) -> [f64; 3] {
     [uniform, exponential, last]
 }
 
+/// Decisions per CPU second of `best-fit` and of its naive reference on the openb fill, in turns, and
+/// medians of both and of their ratio.
+fn fill(rounds: usize) {
+    let case = FillCase::new();
+    let run = |policy: Box<dyn Policy>| {
+        let simulation = case.simulation(policy, false);
+        let began = cpu_nanos();
+        let report = simulation.run().expect("runs");
+        #[expect(clippy::cast_precision_loss, reason = "for display")]
+        let rate = report.summary.submitted as f64 * 1e9 / (cpu_nanos() - began).max(1) as f64;
+        (rate, report.digest)
+    };
+    let (mut ours, mut naive, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    // One more for the caches, which is not counted.
+    for round in 0..=rounds {
+        let (rate, digest) = run(policy("best-fit").expect("built in"));
+        let (plain, same) = run(Box::new(NaiveBestFit::default()));
+        assert_eq!(digest, same, "both take the same decisions");
+        if round > 0 {
+            ours.push(rate);
+            naive.push(plain);
+            ratios.push(rate / plain);
+        }
+    }
+    let median = |mut list: Vec<f64>| {
+        list.sort_by(f64::total_cmp);
+        list[list.len() / 2]
+    };
+    println!(
+        "openb fill, best-fit: {:.0} decisions per CPU second, naive reference {:.0}, {:.1} times as many",
+        median(ours),
+        median(naive),
+        median(ratios)
+    );
+}
+
 fn main() {
     let mut args = std::env::args()
         .skip(1)
@@ -127,6 +165,7 @@ fn main() {
             "{what:<36} {uniform:>6.1} uniform {exponential:>6.1} exponential {nanos:>7.0} ns"
         );
     };
+    fill(rounds.max(1));
     match venus() {
         None => println!("skipped: the Venus trace is not at hand"),
         Some(jobs) => {

@@ -1,5 +1,7 @@
 //! Shared scenario builders for the benchmarks.
 
+pub mod fill;
+
 use std::path::PathBuf;
 
 use windtunnel_core::rng::Seed;

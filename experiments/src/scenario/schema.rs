@@ -60,6 +60,6 @@ mod tests {
             assert_eq!(table["additionalProperties"], false, "{}", keys.what);
             tables += 1;
         });
-        assert_eq!(tables, 1 + TABLES.len() + 7);
+        assert_eq!(tables, 1 + TABLES.len() + 9);
     }
 }
