@@ -8,11 +8,13 @@ use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use windtunnel_benches::fill::{FillCase, NaiveBestFit, cpu_nanos};
 use windtunnel_benches::{
     easy, exact_estimates, fifo, native_table, read_rows, stream, swf_log, venus, venus_nodes,
 };
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{JobList, Policy, RunOptions, Simulation};
+use windtunnel_policies::registry::policy;
 use windtunnel_traces::{NativeReader, SwfReader};
 
 /// How long an event is pending in the hold model. The choice moves the yardstick by a third, so both
@@ -134,6 +136,42 @@ fn reading(rounds: usize) -> [f64; 3] {
     ]
 }
 
+/// Decisions per CPU second of `best-fit` and of its naive reference on the openb fill, in turns, and
+/// medians of both and of their ratio.
+fn fill(rounds: usize) {
+    let case = FillCase::new();
+    let run = |policy: Box<dyn Policy>| {
+        let simulation = case.simulation(policy, false);
+        let began = cpu_nanos();
+        let report = simulation.run().expect("runs");
+        #[expect(clippy::cast_precision_loss, reason = "for display")]
+        let rate = report.summary.submitted as f64 * 1e9 / (cpu_nanos() - began).max(1) as f64;
+        (rate, report.digest)
+    };
+    let (mut ours, mut naive, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    // One more for the caches, which is not counted.
+    for round in 0..=rounds {
+        let (rate, digest) = run(policy("best-fit").expect("built in"));
+        let (plain, same) = run(Box::new(NaiveBestFit::default()));
+        assert_eq!(digest, same, "both take the same decisions");
+        if round > 0 {
+            ours.push(rate);
+            naive.push(plain);
+            ratios.push(rate / plain);
+        }
+    }
+    let median = |mut list: Vec<f64>| {
+        list.sort_by(f64::total_cmp);
+        list[list.len() / 2]
+    };
+    println!(
+        "openb fill, best-fit: {:.0} decisions per CPU second, naive reference {:.0}, {:.1} times as many",
+        median(ours),
+        median(naive),
+        median(ratios)
+    );
+}
+
 fn main() {
     let mut args = std::env::args()
         .skip(1)
@@ -156,6 +194,7 @@ fn main() {
         "reading, million rows per second: native {small:.2} with 4 columns, {wide:.2} with 15; SWF \
          {log:.2}"
     );
+    fill(rounds.max(1));
     match venus() {
         None => println!("skipped: the Venus trace is not at hand"),
         Some(jobs) => {

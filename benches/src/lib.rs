@@ -1,5 +1,7 @@
 //! Shared scenario builders for the benchmarks.
 
+pub mod fill;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use windtunnel_core::hash::{Digest, WordHash};
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{
-    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
+    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime, Targets,
 };
 use windtunnel_traces::{
     Action, Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader,
@@ -57,10 +57,15 @@ pub(crate) struct JobSource<'a> {
     /// One entry per seed, in the order of the scenario.
     drawn: Vec<Mutex<Slot>>,
     trace: Option<TraceRead>,
+    /// Whether targets of fragmentation are wanted.
+    with_targets: bool,
+    /// Those of jobs that are the same for every seed.
+    targets: Option<Arc<Targets>>,
 }
 
 #[derive(Default)]
 struct Slot {
+    targets: Option<Arc<Targets>>,
     jobs: Option<(JobList, Names)>,
     uses: usize,
     size: Option<WorkloadSize>,
@@ -69,6 +74,16 @@ struct Slot {
 impl<'a> JobSource<'a> {
     /// Reads a table, if there is one to be read whole.
     pub(crate) fn open(scenario: &'a Scenario) -> Result<Self, ExperimentError> {
+        Self::read(scenario, false)
+    }
+
+    /// The same; the typical shapes of the jobs are taken from every list, as targets of
+    /// fragmentation.
+    pub(crate) fn open_with_targets(scenario: &'a Scenario) -> Result<Self, ExperimentError> {
+        Self::read(scenario, true)
+    }
+
+    fn read(scenario: &'a Scenario, with_targets: bool) -> Result<Self, ExperimentError> {
         let seeds = scenario.run.seeds.len();
         let mut this = Self {
             scenario,
@@ -76,6 +91,8 @@ impl<'a> JobSource<'a> {
             pods: None,
             drawn: std::iter::repeat_with(Mutex::default).take(seeds).collect(),
             trace: None,
+            with_targets,
+            targets: None,
         };
         if let Workload::OpenbFill(fill) = &scenario.workload {
             this.pods = this.load(&fill.table())?;
@@ -109,6 +126,7 @@ impl<'a> JobSource<'a> {
         };
         trace.counts = loaded.counts;
         trace.issues = worst(loaded.issues);
+        self.targets = self.targets_of(&loaded.jobs);
         Ok(Some((loaded.jobs, names)))
     }
 
@@ -155,6 +173,7 @@ impl<'a> JobSource<'a> {
         if slot.jobs.is_none() {
             let (list, names) = make()?;
             slot.size = self.size_of(list.jobs());
+            slot.targets = self.targets_of(list.jobs());
             slot.jobs = Some((list, names));
         }
         slot.uses += 1;
@@ -165,6 +184,17 @@ impl<'a> JobSource<'a> {
         };
         let (list, names) = jobs.expect("made above");
         Ok((Box::new(list), names))
+    }
+
+    /// The typical shapes of the jobs of the seed at a place, once they were made: of a fill those of
+    /// its pods, as the original has it. None of a stream.
+    pub(crate) fn targets(&self, place: usize) -> Option<Arc<Targets>> {
+        let shared = self.targets.clone();
+        shared.or_else(|| lock(&self.drawn[place]).targets.clone())
+    }
+
+    fn targets_of(&self, jobs: &[JobSpec]) -> Option<Arc<Targets>> {
+        self.with_targets.then(|| Arc::new(Targets::typical(jobs)))
     }
 
     /// The size of each seed's workload, in the order of the scenario; `None` of a stream and of jobs

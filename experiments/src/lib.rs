@@ -29,6 +29,7 @@ mod error;
 pub mod explain;
 mod jobs;
 pub mod output;
+mod samples;
 mod scenario;
 pub mod stats;
 mod sweep;
@@ -41,6 +42,7 @@ pub use windtunnel_traces as traces;
 
 pub use error::ExperimentError;
 pub use jobs::{TraceRead, WorkloadSize};
+pub use samples::Sample;
 pub use scenario::{
     Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, Log, PlatformSpec, Pool, Published, Rate,
     Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,

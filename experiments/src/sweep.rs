@@ -11,6 +11,7 @@ use windtunnel_core::{
 
 use crate::error::ExperimentError;
 use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
+use crate::samples::{Sample, Sampler};
 use crate::scenario::Scenario;
 
 /// Instants between two looks at whether to stop.
@@ -33,6 +34,10 @@ pub trait Hooks: Sync {
     /// They can't be kept.
     fn records(&self, _run: RunKey) -> Result<Option<Box<dyn RecordSink>>, ExperimentError> {
         Ok(None)
+    }
+    /// Whether fragmentation is sampled as often as the scenario says.
+    fn wants_samples(&self) -> bool {
+        false
     }
     /// A run is over.
     fn on_run_end(&self, _run: RunKey) {}
@@ -89,6 +94,8 @@ pub struct RunResult {
     pub report: Report,
     /// Why its jobs waited.
     pub waits: WaitTotals,
+    /// Fragmentation over time; nothing unless a hook wants it.
+    pub samples: Vec<Sample>,
 }
 
 /// What came of all runs.
@@ -163,7 +170,12 @@ impl Sweep {
     /// As [`run`](Self::run); also if a hook fails, or stops it.
     pub fn run_with(self, hooks: &dyn Hooks) -> Result<Comparison, ExperimentError> {
         let scenario = self.scenario.complete()?;
-        let source = JobSource::open(&scenario)?;
+        let is_sampled = hooks.wants_samples() && scenario.run.sample_every.is_some();
+        let source = if is_sampled {
+            JobSource::open_with_targets(&scenario)?
+        } else {
+            JobSource::open(&scenario)?
+        };
         let (platforms, seeds) = (scenario.platforms.len(), scenario.run.seeds.len());
         // Seed by seed, so that few lists of jobs are alive at once.
         let keys: Vec<RunKey> = (0..platforms * seeds)
@@ -256,8 +268,15 @@ fn run_one(
         ..Recorder::default()
     };
     let failed = |cause| broke_off(scenario, key, cause);
+    let every = scenario.run.sample_every.filter(|_| hooks.wants_samples());
+    let mut sampler = every.map(|every| Sampler::new(every, source.targets(key.seed)));
     let mut steps = 0_u32;
     loop {
+        if let Some(sampler) = &mut sampler
+            && let Some(next) = simulation.next_instant().map_err(failed)?
+        {
+            sampler.before(next, &mut simulation);
+        }
         let step = simulation.step_with(&mut recorder).map_err(failed)?;
         if let Some(sink) = &mut sink {
             for record in recorder.records.drain(..) {
@@ -276,8 +295,10 @@ fn run_one(
         sink.finish()?;
     }
     hooks.on_run_end(key);
+    let samples = sampler.map(|sampler| sampler.finish(&mut simulation));
     Ok(RunResult {
         key,
+        samples: samples.unwrap_or_default(),
         report: simulation.report(),
         waits: recorder.waits,
     })

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use smallvec::SmallVec;
 use windtunnel_core::{
     Advance, Decisions, Fit, Grants, JobId, JobNews, JobRef, News, Policy, Reason, TaskState, View,
 };
@@ -92,11 +93,12 @@ impl<P: Placer> Greedy<P> {
 
     fn start(&mut self, view: &View<'_>, out: &mut Decisions) {
         let mut plan = view.plan();
-        let mut lists = Vec::new();
+        // Held inline while few shapes may fit, which is the rule.
+        let mut lists: SmallVec<[_; 4]> = SmallVec::new();
         for shape in view.pending_shapes() {
             let mut jobs = shape.jobs();
             let Some(first) = jobs.next() else { continue };
-            if plan.may_fit(first) {
+            if self.placer.may_fit(first, &mut plan) {
                 self.heads.push(Reverse((first.job_id(), lists.len())));
                 lists.push((first, jobs));
             } else if self.never == Never::Reject && !first.can_ever_fit() {
@@ -117,7 +119,7 @@ impl<P: Placer> Greedy<P> {
             }
             self.started.push(id);
             if let Some(next) = rest.next()
-                && plan.may_fit(next)
+                && self.placer.may_fit(next, &mut plan)
             {
                 *job = next;
                 self.heads.push(Reverse((next.job_id(), list)));

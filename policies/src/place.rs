@@ -24,6 +24,12 @@ pub trait Placer: Clone + Send + std::fmt::Debug {
     /// Called once before the first event, for placers that draw.
     fn begin(&mut self, _view: &View<'_>) {}
 
+    /// A quick answer that may err towards yes: `false` if [`place`](Self::place) certainly finds
+    /// nothing now.
+    fn may_fit(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> bool {
+        plan.may_fit(job)
+    }
+
     /// Places all tasks that the job still needs (of an array, as many as fit), or none.
     fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit;
 }

@@ -160,6 +160,10 @@ impl NodeFree {
     #[must_use]
     pub fn slots(&self, request: &TaskRequest, sharing: Sharing) -> u32 {
         let mut slots = self.gpu_slots(request, sharing);
+        // Divisions are dear, and most nodes of a busy cluster lack GPUs.
+        if slots == 0 {
+            return 0;
+        }
         if let Some(by_cpu) = self.cpu.checked_div(request.cpu.0) {
             slots = slots.min(by_cpu);
         }
@@ -170,6 +174,7 @@ impl NodeFree {
     }
 
     /// Whether one task like `request` fits; the model is the pool's to check.
+    #[inline]
     #[must_use]
     pub fn fits(&self, request: &TaskRequest, sharing: Sharing) -> bool {
         self.open
@@ -261,6 +266,13 @@ impl NodeFree {
         self.milli += other.milli;
         self.cpu += other.cpu;
         self.memory += other.memory;
+    }
+
+    /// Whether nothing of it is more than in `other`, another state of the same node.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let lefts = self.left.iter().zip(&other.left);
+        let gpus = lefts.fold(true, |within, (a, b)| within & (a <= b));
+        gpus && self.cpu <= other.cpu && self.memory <= other.memory && self.open <= other.open
     }
 
     /// GPUs that are wholly free.

@@ -166,7 +166,7 @@ pub use ledger::{BUCKETS, Bucket, LedgerReport, LedgerRow};
 pub use names::{Attr, Names};
 pub use news::{JobChange, JobNews, News, TaskChange};
 pub use observe::{Event, EventKind, JobLog, NoObserver, NodeEvent, Observer, Timeline};
-pub use plan::{Fit, Mark, Plan, Score};
+pub use plan::{Fit, Mark, Plan, Score, Scorer};
 pub use platform::{LimitMode, Platform, PoolSettings, Route, Scheduler};
 pub use policy::{
     EstimateGrant, Explanation, Grants, Knowledge, NodeTemplate, OracleGrant, Policy, PolicyClone,

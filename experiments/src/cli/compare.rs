@@ -33,7 +33,7 @@ pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
     };
     let comparison = session::run(scenario, wishes)?;
     let mut out = text(&comparison, Paint::of_stdout());
-    files(&mut out, &options.out, !options.no_jobs);
+    files(&mut out, &options.out, !options.no_jobs, &comparison);
     next(&mut out, options, &comparison, &ranked(&comparison));
     print(&out);
     Ok(check_digests(Path::new(&options.scenario), &comparison))
@@ -335,12 +335,16 @@ pub(super) fn name_width(comparison: &Comparison) -> usize {
 }
 
 /// Which files were written.
-pub(super) fn files(out: &mut String, folder: &Path, jobs: bool) {
-    let names: Vec<&str> = FILES
+pub(super) fn files(out: &mut String, folder: &Path, jobs: bool, comparison: &Comparison) {
+    let samples = comparison.scenario.run.sample_every.is_some();
+    let names: Vec<String> = FILES
         .into_iter()
         .filter(|name| jobs || *name != "jobs.csv")
+        .filter(|name| samples || *name != "fragmentation.csv")
+        .map(str::to_owned)
         .collect();
-    *out += &format!("\nWrote {}/  {}\n", folder.display(), names.join(" "));
+    out.push('\n');
+    page::parts(out, &format!("Wrote {}/  ", folder.display()), " ", &names);
 }
 
 /// What one might ask next: commands that exist, ready to be typed.

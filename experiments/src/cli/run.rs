@@ -38,7 +38,7 @@ pub(super) fn command(options: &Run) -> Result<Verdict, ExperimentError> {
     let comparison = session::run(scenario, wishes)?;
     let mut out = text(&comparison);
     if let Some(folder) = &options.out {
-        files(&mut out, folder, !options.no_jobs);
+        files(&mut out, folder, !options.no_jobs, &comparison);
     }
     print(&out);
     Ok(Verdict::Fine)

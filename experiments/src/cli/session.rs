@@ -40,6 +40,7 @@ pub(super) fn run(scenario: Scenario, wishes: Wishes<'_>) -> Result<Comparison, 
     let (platforms, seeds) = (scenario.platforms.len(), scenario.run.seeds.len());
     let session = Session {
         files,
+        samples: folder.is_some(),
         stop,
         progress: Progress::begin(platforms * seeds),
     };
@@ -65,6 +66,7 @@ pub(super) fn run(scenario: Scenario, wishes: Wishes<'_>) -> Result<Comparison, 
 
 struct Session {
     files: Option<JobFiles>,
+    samples: bool,
     stop: Arc<AtomicBool>,
     progress: Progress,
 }
@@ -72,6 +74,10 @@ struct Session {
 impl Hooks for Session {
     fn records(&self, run: RunKey) -> Result<Option<Box<dyn RecordSink>>, ExperimentError> {
         self.files.as_ref().map(|files| files.sink(run)).transpose()
+    }
+
+    fn wants_samples(&self) -> bool {
+        self.samples
     }
 
     fn on_run_end(&self, _run: RunKey) {

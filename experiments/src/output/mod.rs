@@ -1,9 +1,11 @@
-//! The files of a comparison: `summary.csv`, `jobs.csv`, `ledger.csv`, `manifest.json`.
+//! The files of a comparison: `summary.csv`, `jobs.csv`, `ledger.csv`, `fragmentation.csv`,
+//! `manifest.json`.
 //!
 //! They appear together or not at all: everything is written to a sibling folder that is renamed at
 //! the end. What the columns mean is in `docs/METRICS.md`.
 
 mod folder;
+mod fragmentation;
 mod jobs;
 mod ledger;
 pub mod manifest;
@@ -20,8 +22,15 @@ pub use jobs::JobFiles;
 use crate::error::ExperimentError;
 use crate::sweep::Comparison;
 
-/// Names of the files, in the order in which they are mentioned.
-pub const FILES: [&str; 4] = ["summary.csv", "jobs.csv", "ledger.csv", manifest::FILE];
+/// Names of the files, in the order in which they are mentioned. Jobs and fragmentation are written
+/// unless they are not wanted.
+pub const FILES: [&str; 5] = [
+    "summary.csv",
+    "jobs.csv",
+    "ledger.csv",
+    fragmentation::FILE,
+    manifest::FILE,
+];
 
 /// Writes everything but the jobs, which [`JobFiles`] wrote during the runs.
 ///
@@ -32,6 +41,10 @@ pub fn write(folder: &Folder, comparison: &Comparison) -> Result<(), ExperimentE
     put(&summary, |out| summary::write(out, comparison))?;
     let ledger = folder.file("ledger.csv");
     put(&ledger, |out| ledger::write(out, comparison))?;
+    if comparison.scenario.run.sample_every.is_some() {
+        let path = folder.file(fragmentation::FILE);
+        put(&path, |out| fragmentation::write(out, comparison))?;
+    }
     let text = manifest::text(comparison)?;
     put(&folder.file(manifest::FILE), |out| {
         out.write_all(text.as_bytes())

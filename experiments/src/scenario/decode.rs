@@ -13,6 +13,9 @@ use super::{Cluster, Faults, PlatformSpec, Pool, Rented, Run, Scenario, Staff, t
 const SEEDS_MAX: usize = 100_000;
 pub(super) const WHOLE_MAX: u32 = 10_000_000;
 
+/// How often fragmentation is sampled, unless a scenario says otherwise.
+const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
+
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
@@ -21,7 +24,7 @@ pub(super) const SCENARIO: Keys = Keys {
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
     required: &["name"],
-    optional: &["seeds", "horizon"],
+    optional: &["seeds", "horizon", "sample_every"],
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
@@ -151,6 +154,13 @@ fn run(fields: &Fields<'_>) -> Read<Run> {
             }
             Some(Some(length)) => Horizon::After(length),
             Some(None) | None => Horizon::Drain,
+        },
+        sample_every: match fields.duration_or("sample_every", "never")? {
+            Some(Some(length)) if length.is_zero() => {
+                return Err(fields.wrong("sample_every", "it is longer than 0s, or \"never\""));
+            }
+            Some(given) => given,
+            None => Some(SAMPLE_EVERY),
         },
     })
 }

@@ -70,6 +70,10 @@ pub struct Run {
     #[serde(serialize_with = "text::horizon")]
     #[schemars(with = "String")]
     pub horizon: Horizon,
+    /// How often fragmentation is sampled for `fragmentation.csv`, or `never`.
+    #[serde(serialize_with = "text::never")]
+    #[schemars(with = "String")]
+    pub sample_every: Option<SimDuration>,
 }
 
 /// For the schema: a count or a list.

@@ -55,7 +55,7 @@ impl Source<'_> {
 ///   --> mine.toml:9:1
 ///   |
 /// 9 | sedes = 10         # jobs and faults both follow the seed
-///   | ^^^^^ did you mean `seeds`? [scenario] takes: name, seeds, horizon";
+///   | ^^^^^ did you mean `seeds`? [scenario] takes: name, seeds, horizon, sample_every";
 /// assert_eq!(error.to_string(), expected);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

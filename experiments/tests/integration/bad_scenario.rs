@@ -53,7 +53,7 @@ error: unknown key `polcy`
 
 #[test]
 fn unknown_and_missing_keys() {
-    let run = "[scenario] takes: name, seeds, horizon";
+    let run = "[scenario] takes: name, seeds, horizon, sample_every";
     check(
         &with("seeds = 10", "sedes = 3"),
         "unknown key `sedes`",

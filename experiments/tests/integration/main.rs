@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod fgd;
 mod files;
+mod fragmentation;
 mod golden;
 mod library;
 mod logs;

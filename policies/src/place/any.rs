@@ -33,6 +33,15 @@ impl Placer for AnyPlacer {
         }
     }
 
+    fn may_fit(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> bool {
+        match self {
+            Self::First(placer) => placer.may_fit(job, plan),
+            Self::Best(placer) => placer.may_fit(job, plan),
+            Self::Worst(placer) => placer.may_fit(job, plan),
+            Self::Random(placer) => placer.may_fit(job, plan),
+        }
+    }
+
     fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit {
         match self {
             Self::First(placer) => placer.place(job, plan),

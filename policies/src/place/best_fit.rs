@@ -1,6 +1,6 @@
 //! Best fit over CPU and GPU.
 
-use windtunnel_core::{Fit, JobView, NodeFree, Plan, TaskRequest};
+use windtunnel_core::{Fit, JobView, NodeFree, Plan, Scorer, TaskRequest};
 
 use super::Placer;
 
@@ -25,7 +25,7 @@ const GPU_WHOLE: i64 = 8_000;
 /// each, on every node.
 ///
 /// # Complexity
-/// O(feasible nodes) per task.
+/// O(nodes that changed since a task of the same request was placed + nodes ÷ 64) per task.
 ///
 /// # Differences
 /// The original stretches scores over the feasible nodes to 0..100 afterwards; that keeps their order
@@ -71,7 +71,21 @@ impl Placer for BestFit {
     }
 
     fn place(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> Fit {
-        plan.best_by(job, |free, request| -best_fit_score(free, request))
+        plan.best_of::<Fullest>(job)
+    }
+
+    fn may_fit(&self, job: JobView<'_>, plan: &mut Plan<'_>) -> bool {
+        plan.may_fit_of::<Fullest>(job)
+    }
+}
+
+/// The highest [`best_fit_score`] first.
+#[derive(Debug)]
+enum Fullest {}
+
+impl Scorer for Fullest {
+    fn score(free: &NodeFree, request: &TaskRequest) -> i64 {
+        -best_fit_score(free, request)
     }
 }
 

@@ -109,6 +109,10 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
     if let [(shape, count)] = entry.key.needs[..] {
         let request = world.shapes.request(shape);
         let space = world.space.get_mut();
+        let mut asked = *request;
+        if gpus_only {
+            (asked.cpu.0, asked.memory.0) = (0, 0);
+        }
         let mut slots = if gpus_only {
             space.gpu_slots(shape, request, accepted)
         } else {
@@ -119,14 +123,13 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
             if !accepted.contains(state.pool) {
                 continue;
             }
-            let pick = |(all, gpu): (u16, u16)| u64::from(if gpus_only { gpu } else { all });
-            slots -= pick(space.slots_of(node, request)).min(slots);
+            slots -= u64::from(space.slots_of(node, &asked)).min(slots);
             if state.is_usable() {
                 // Switched off but paid: free in truth.
                 let sharing = space.sharing(node);
                 let mut free = state.free;
                 free.open = true;
-                slots += pick(slots_on(&free, request, sharing));
+                slots += u64::from(slots_on(&free, &asked, sharing));
             }
         }
         return slots >= u64::from(count);

@@ -4,13 +4,25 @@
 //! plans and undone from a journal. For each task shape that was ever asked about it keeps, lazily,
 //! how many tasks fit on each node: a shape pays one test per node touched since it was last asked.
 
+mod log;
+mod scores;
+mod shapes;
 mod whole;
 
-use crate::bitset::BitSet;
+use std::any::TypeId;
+
 use crate::device::{NodeFree, Sharing};
 use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
 use crate::job::{GpuRequest, TaskRequest};
+use crate::plan::Scorer;
+use crate::units::{Bytes, MilliCores};
+use log::TouchLog;
+use scores::ScoreIndex;
+use shapes::{Nodes, ShapeIndex};
 use whole::WholeIndex;
+
+/// One index per shape that was asked about.
+type Shapes = Vec<Option<Box<ShapeIndex>>>;
 
 /// What the space must know of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -31,22 +43,6 @@ impl PoolInfo {
     }
 }
 
-/// Where the tasks of one shape fit.
-#[derive(Clone, Debug)]
-struct ShapeIndex {
-    /// Position in the log of touched nodes up to which the index is current.
-    cursor: u64,
-    /// Nodes where at least one fits.
-    feasible: BitSet,
-    /// Tasks that fit, per node.
-    slots: Vec<u16>,
-    /// Tasks that fit by GPU alone, per node; empty if CPU and memory play no part.
-    gpu_slots: Vec<u16>,
-    /// Sums over each pool.
-    total: Vec<u64>,
-    gpu_total: Vec<u64>,
-}
-
 /// Free capacity with indices.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
@@ -55,10 +51,13 @@ pub(crate) struct Space {
     pool_of: Vec<PoolId>,
     /// Whether nodes of different pools take turns.
     mixed: bool,
-    /// Nodes touched, oldest first, from log position `log_start`.
-    log: Vec<NodeId>,
-    log_start: u64,
-    shapes: Vec<Option<Box<ShapeIndex>>>,
+    log: TouchLog,
+    /// By shape: tasks that fit.
+    shapes: Shapes,
+    /// By shape: the same ignoring CPU and memory.
+    gpu_shapes: Shapes,
+    /// By scorer and shape: the best node.
+    scores: Vec<(TypeId, Vec<Option<Box<ScoreIndex>>>)>,
     whole: Option<Box<WholeIndex>>,
     journal: Vec<(NodeId, NodeFree)>,
     /// Nodes that a dropped plan left changed; see [`Space::abandon`].
@@ -68,13 +67,14 @@ pub(crate) struct Space {
 impl Space {
     pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>, pool_of: Vec<PoolId>) -> Self {
         Self {
+            log: TouchLog::new(nodes.len()),
             nodes,
             pools,
             mixed: !pool_of.is_sorted(),
             pool_of,
-            log: Vec::new(),
-            log_start: 0,
             shapes: Vec::new(),
+            gpu_shapes: Vec::new(),
+            scores: Vec::new(),
             whole: None,
             journal: Vec::new(),
             stale: Vec::new(),
@@ -96,16 +96,14 @@ impl Space {
     /// Replaces a node's free state; not undone by anything.
     pub(crate) fn set(&mut self, node: NodeId, free: NodeFree) {
         if self.nodes[node.index()] != free {
-            self.nodes[node.index()] = free;
-            self.touch(node);
+            self.touch(node, free);
         }
     }
 
     /// Replaces a node's free state so that [`undo_to`](Self::undo_to) can take it back.
     pub(crate) fn change(&mut self, node: NodeId, free: NodeFree) {
         self.journal.push((node, self.nodes[node.index()]));
-        self.nodes[node.index()] = free;
-        self.touch(node);
+        self.touch(node, free);
     }
 
     /// Leaves what a plan changed since `mark` as it is, to be set right before anybody looks again:
@@ -128,78 +126,81 @@ impl Space {
     pub(crate) fn undo_to(&mut self, mark: usize) {
         while self.journal.len() > mark {
             if let Some((node, free)) = self.journal.pop() {
-                self.nodes[node.index()] = free;
-                self.touch(node);
+                self.touch(node, free);
             }
         }
     }
 
-    /// A node changed: the index for whole GPUs follows at once, those of shapes when next asked.
-    fn touch(&mut self, node: NodeId) {
+    /// A node changes: the index for whole GPUs follows at once, the others when next asked.
+    fn touch(&mut self, node: NodeId, free: NodeFree) {
+        let old = std::mem::replace(&mut self.nodes[node.index()], free);
         if let Some(index) = &mut self.whole {
             let pool = self.pool_of[node.index()].index();
-            index.update(node, pool, &self.nodes[node.index()]);
+            index.update(node, pool, &free);
         }
-        if self.shapes.is_empty() {
-            return;
+        let is_indexed = !self.shapes.is_empty() || !self.gpu_shapes.is_empty();
+        if is_indexed || !self.scores.is_empty() {
+            self.log.push(node, &old, &free);
         }
-        if self.log.len() > 4 * self.nodes.len() + 1_024 {
-            self.log_start += self.log.len() as u64;
-            self.log.clear();
-        }
-        self.log.push(node);
     }
 
-    /// Brings the index of a shape up to date.
-    fn refresh(&mut self, shape: ShapeId, request: &TaskRequest) {
-        if self.shapes.len() <= shape.index() {
-            self.shapes.resize(shape.index() + 1, None);
-        }
-        let end = self.log_start + self.log.len() as u64;
-        match &self.shapes[shape.index()] {
-            Some(index) if index.cursor == end => return,
-            Some(index) if index.cursor >= self.log_start => {
-                let start = usize::try_from(index.cursor - self.log_start).unwrap_or(usize::MAX);
-                if self.log.len() - start <= self.nodes.len() {
-                    self.catch_up(shape, request, start, end);
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.rebuild(shape, request, end);
-    }
-
-    fn catch_up(&mut self, shape: ShapeId, request: &TaskRequest, start: usize, end: u64) {
-        let Some(mut index) = self.shapes[shape.index()].take() else {
-            return;
+    /// The index of a shape, up to date.
+    #[inline]
+    fn shape(&mut self, shape: ShapeId, request: &TaskRequest) -> &ShapeIndex {
+        let nodes = Nodes {
+            free: &self.nodes,
+            pool_of: &self.pool_of,
+            pools: &self.pools,
         };
-        for place in start..self.log.len() {
-            let node = self.log[place];
-            let (slots, gpu_slots) = self.slots_of(node, request);
-            index.update(node, self.pool_of[node.index()], slots, gpu_slots);
-        }
-        index.cursor = end;
-        self.shapes[shape.index()] = Some(index);
+        current(&mut self.shapes, shape, request, nodes, &self.log)
     }
 
-    fn rebuild(&mut self, shape: ShapeId, request: &TaskRequest, end: u64) {
-        let count = self.nodes.len();
-        let with_rest = request.cpu.0 > 0 || request.memory.0 > 0;
-        let mut index = Box::new(ShapeIndex {
-            cursor: end,
-            feasible: BitSet::new(u32::try_from(count).unwrap_or(u32::MAX)),
-            slots: vec![0; count],
-            gpu_slots: vec![0; if with_rest { count } else { 0 }],
-            total: vec![0; self.pools.len()],
-            gpu_total: vec![0; self.pools.len()],
+    /// The same for the shape's GPUs alone.
+    fn gpu_shape(&mut self, shape: ShapeId, request: &TaskRequest) -> &ShapeIndex {
+        let nodes = Nodes {
+            free: &self.nodes,
+            pool_of: &self.pool_of,
+            pools: &self.pools,
+        };
+        let gpus = TaskRequest {
+            cpu: MilliCores(0),
+            memory: Bytes(0),
+            ..*request
+        };
+        current(&mut self.gpu_shapes, shape, &gpus, nodes, &self.log)
+    }
+
+    /// The node with the least score for a task of a shape, then the lowest id; over all pools.
+    ///
+    /// O(nodes touched since the shape was last asked about + nodes ÷ 64).
+    pub(crate) fn best<S: Scorer>(
+        &mut self,
+        shape: ShapeId,
+        request: &TaskRequest,
+    ) -> Option<NodeId> {
+        let nodes = Nodes {
+            free: &self.nodes,
+            pool_of: &self.pool_of,
+            pools: &self.pools,
+        };
+        let key = TypeId::of::<S>();
+        let place = self.scores.iter().position(|(found, _)| *found == key);
+        let place = place.unwrap_or_else(|| {
+            self.scores.push((key, Vec::new()));
+            self.scores.len() - 1
         });
-        for place in 0..count {
-            let node = NodeId(u32::try_from(place).unwrap_or(u32::MAX));
-            let (slots, gpu_slots) = self.slots_of(node, request);
-            index.update(node, self.pool_of[place], slots, gpu_slots);
+        let shapes = &mut self.scores[place].1;
+        if shapes.len() <= shape.index() {
+            shapes.resize(shape.index() + 1, None);
         }
-        self.shapes[shape.index()] = Some(index);
+        let slot = &mut shapes[shape.index()];
+        let is_current = slot
+            .as_mut()
+            .is_some_and(|index| index.catch_up::<S>(nodes, &self.log, request));
+        if !is_current {
+            *slot = Some(Box::new(ScoreIndex::new::<S>(nodes, &self.log, request)));
+        }
+        slot.as_ref().and_then(|index| index.best())
     }
 
     /// Pools of a set with nodes of a model the request accepts.
@@ -214,13 +215,14 @@ impl Space {
             .collect()
     }
 
-    /// Tasks of a shape that fit on a node, and by GPU alone; at most 65,535.
-    pub(crate) fn slots_of(&self, node: NodeId, request: &TaskRequest) -> (u16, u16) {
-        let pool = &self.pools[self.pool_of[node.index()].index()];
-        if !pool.accepts(request) {
-            return (0, 0);
-        }
-        slots_on(&self.nodes[node.index()], request, pool.sharing)
+    /// Tasks of a shape that fit on a node; at most 65,535.
+    pub(crate) fn slots_of(&self, node: NodeId, request: &TaskRequest) -> u16 {
+        let nodes = Nodes {
+            free: &self.nodes,
+            pool_of: &self.pool_of,
+            pools: &self.pools,
+        };
+        nodes.slots(node, request)
     }
 
     /// The index for whole GPUs: made when first asked for, kept current from then on.
@@ -250,15 +252,9 @@ impl Space {
     pub(crate) fn slots(&mut self, shape: ShapeId, request: &TaskRequest, pools: PoolSet) -> u64 {
         if let Some(count) = plain_whole(request) {
             let accepted = self.accepted(request, pools);
-            let index = self.whole();
-            return accepted
-                .iter()
-                .map(|pool| index.slots(pool.index(), count))
-                .sum();
+            return self.whole_slots(count, accepted);
         }
-        self.refresh(shape, request);
-        let index = self.shapes[shape.index()].as_ref();
-        index.map_or(0, |index| sum(&index.total, pools))
+        self.shape(shape, request).sum(pools)
     }
 
     /// The same ignoring CPU and memory.
@@ -268,21 +264,14 @@ impl Space {
         request: &TaskRequest,
         pools: PoolSet,
     ) -> u64 {
-        if plain_whole(request).is_some() {
+        if let GpuRequest::Whole(count) = request.gpus {
+            let accepted = self.accepted(request, pools);
+            return self.whole_slots(usize::from(count), accepted);
+        }
+        if request.cpu.0 == 0 && request.memory.0 == 0 {
             return self.slots(shape, request, pools);
         }
-        self.refresh(shape, request);
-        let index = self.shapes[shape.index()].as_ref();
-        index.map_or(0, |index| {
-            sum(
-                if index.gpu_slots.is_empty() {
-                    &index.total
-                } else {
-                    &index.gpu_total
-                },
-                pools,
-            )
-        })
+        self.gpu_shape(shape, request).sum(pools)
     }
 
     /// The first node at or after `from` within `pools` where a task of the shape fits.
@@ -310,7 +299,7 @@ impl Space {
                     .map(NodeId)
             });
         }
-        self.refresh(shape, request);
+        self.shape(shape, request);
         let index = self.shapes[shape.index()].as_ref()?;
         if self.mixed {
             let next = |at| index.feasible.next_at_or_after(at);
@@ -362,48 +351,29 @@ pub(crate) fn plain_whole(request: &TaskRequest) -> Option<usize> {
     }
 }
 
-/// Tasks of a shape that fit on a node with this much free, and by GPU alone; at most 65,535.
-pub(crate) fn slots_on(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> (u16, u16) {
-    let cap = |slots: u32| u16::try_from(slots).unwrap_or(u16::MAX);
-    let gpu = free.gpu_slots(request, sharing);
-    if request.cpu.0 == 0 && request.memory.0 == 0 {
-        return (cap(gpu), cap(gpu));
-    }
-    (cap(free.slots(request, sharing)), cap(gpu))
+/// Tasks of a shape that fit on a node with this much free; at most 65,535.
+pub(crate) fn slots_on(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> u16 {
+    u16::try_from(free.slots(request, sharing)).unwrap_or(u16::MAX)
 }
 
-impl ShapeIndex {
-    fn update(&mut self, node: NodeId, pool: PoolId, slots: u16, gpu_slots: u16) {
-        let old = &mut self.slots[node.index()];
-        if *old != slots {
-            let total = &mut self.total[pool.index()];
-            *total = *total - u64::from(*old) + u64::from(slots);
-            if *old == 0 {
-                self.feasible.insert(node.0);
-            } else if slots == 0 {
-                self.feasible.remove(node.0);
-            }
-            *old = slots;
-        }
-        if let Some(old) = self.gpu_slots.get_mut(node.index()) {
-            let total = &mut self.gpu_total[pool.index()];
-            *total = *total - u64::from(*old) + u64::from(gpu_slots);
-            *old = gpu_slots;
-        }
+/// The index of a shape, made or brought up to date.
+#[inline]
+fn current<'a>(
+    shapes: &'a mut Shapes,
+    shape: ShapeId,
+    request: &TaskRequest,
+    nodes: Nodes<'_>,
+    log: &TouchLog,
+) -> &'a ShapeIndex {
+    if shapes.len() <= shape.index() {
+        shapes.resize(shape.index() + 1, None);
     }
-}
-
-fn sum(totals: &[u64], pools: PoolSet) -> u64 {
-    if pools.len() == 1 {
-        return totals
-            .get(pools.0.trailing_zeros() as usize)
-            .copied()
-            .unwrap_or(0);
+    let slot = &mut shapes[shape.index()];
+    let is_current = slot
+        .as_mut()
+        .is_some_and(|index| index.catch_up(nodes, log, request));
+    if !is_current {
+        *slot = Some(Box::new(ShapeIndex::new(nodes, log, request)));
     }
-    totals
-        .iter()
-        .zip(0..)
-        .filter(|(_, id)| pools.contains(PoolId(*id)))
-        .map(|(t, _)| *t)
-        .sum()
+    slot.as_ref().expect("made above")
 }

@@ -373,7 +373,7 @@ impl World {
                 .map(|(pool, nodes)| {
                     let full = self.cluster.pools[pool.index()].full;
                     let sharing = space.pools[pool.index()].sharing;
-                    u64::from(slots_on(&full, request, sharing).0) * u64::from(*nodes)
+                    u64::from(slots_on(&full, request, sharing)) * u64::from(*nodes)
                 })
                 .sum();
             return total >= u64::from(count);

@@ -5,7 +5,7 @@ use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
     Advance, Decisions, DeviceRequest, DeviceSet, Fit, GpuRequest, Grant, JobView, News, NodeFree,
-    NodeId, Plan, Policy, Simulation, TaskRequest, TaskState, TaskView, View,
+    NodeId, Plan, Policy, Score, Scorer, Simulation, TaskRequest, TaskState, TaskView, View,
 };
 use windtunnel_core::{CountOnly, DeviceChooser};
 
@@ -65,6 +65,15 @@ fn take(plan: &Plan<'_>, node: NodeId, free: &mut NodeFree, want: &TaskRequest) 
     true
 }
 
+/// The node with most GPU and CPU left; ties are frequent.
+struct Roomiest;
+
+impl Scorer for Roomiest {
+    fn score(free: &NodeFree, request: &TaskRequest) -> Score {
+        -i64::from(free.milli / 500) - i64::from(free.cpu / 4_000) + i64::from(request.cpu.0)
+    }
+}
+
 impl Scan {
     /// Answers about one pending task.
     fn check_task(
@@ -100,6 +109,20 @@ impl Scan {
         for from in (0..=nodes.len()).map(|n| NodeId(u32::try_from(n).unwrap())) {
             let next = feasible.iter().find(|node| **node >= from).copied();
             assert_eq!(plan.next_feasible(task, from), next, "{want:?} from {from}");
+        }
+    }
+
+    /// Remembered scores against a scan of all nodes, and not at all against none.
+    fn check_scores(&self, plan: &mut Plan<'_>, job: JobView<'_>) {
+        let mark = plan.mark();
+        let scanned = plan.best_by(job, Roomiest::score);
+        plan.undo_to(mark);
+        let may_fit = plan.may_fit_of::<Roomiest>(job);
+        assert!(may_fit || !matches!(scanned, Fit::Now(_)), "{}", job.id());
+        for _ in 0..2 {
+            let remembered = plan.best_of::<Roomiest>(job);
+            plan.undo_to(mark);
+            assert_eq!(remembered, scanned, "{}", job.id());
         }
     }
 
@@ -187,6 +210,7 @@ impl Policy for Scan {
                     _ => {}
                 }
                 self.check_task(&mut plan, job, task, view);
+                self.check_scores(&mut plan, *job);
                 self.check_job(&mut plan, *job, view);
                 if self.rng.random_range(0..2) == 0 {
                     plan.undo_to(mark);

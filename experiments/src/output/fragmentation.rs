@@ -1,0 +1,58 @@
+//! `fragmentation.csv`: what was free, and in which shapes, at regular times.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use windtunnel_core::SimTime;
+use windtunnel_core::fragmentation::SLOTS;
+
+use super::number::{push_micro, push_seconds, push_text, scaled};
+use crate::samples::Sample;
+use crate::sweep::Comparison;
+
+/// Name of the file.
+pub(super) const FILE: &str = "fragmentation.csv";
+
+pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
+    let slots: String = SLOTS.iter().map(|k| format!("slots_{k},")).collect();
+    writeln!(
+        out,
+        "platform,seed,time_s,idle_gpu_milli,{slots}frag_gpu_milli,frag_ratio,stranded_gpu_milli"
+    )?;
+    let mut line = String::new();
+    for run in &comparison.runs {
+        let platform = &comparison.scenario.platforms[run.key.platform];
+        let mut start = String::new();
+        push_text(&mut start, &platform.name);
+        let seed = comparison.scenario.run.seeds[run.key.seed];
+        let _ = write!(start, ",{seed},");
+        for sample in &run.samples {
+            line.clear();
+            line.push_str(&start);
+            row(&mut line, sample);
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn row(line: &mut String, sample: &Sample) {
+    let now = &sample.fragmentation;
+    push_seconds(line, sample.at.since(SimTime::ZERO).as_nanos());
+    let _ = write!(line, ",{}", now.idle_milli);
+    for slots in now.slots {
+        let _ = write!(line, ",{slots}");
+    }
+    let weight = u128::from(now.weight);
+    let idle = u128::from(now.idle_milli);
+    for (sum, whole) in [
+        (now.fragmented, weight),
+        (now.fragmented, weight * idle),
+        (now.stranded, weight),
+    ] {
+        line.push(',');
+        if let Some(millionths) = scaled(sum, 1_000_000, whole) {
+            push_micro(line, millionths);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `fragmentation.csv`, worked by hand.
+
+use super::support::Place;
+
+const JOBS: &str = "\
+# windtunnel-jobs v1
+job_id,submit_s,duration_s,gpus,cpus
+a,0,5400,3,8
+b,0,3600,1,1
+";
+const SCENARIO: &str = "\
+[scenario]
+name = \"frag\"
+horizon = \"3h\"
+
+[workload]
+kind = \"native\"
+path = \"jobs.csv\"
+
+[[pools]]
+name = \"lab\"
+nodes = 1
+gpus_per_node = 4
+cores = 8
+
+[[platforms]]
+name = \"ff\"
+policy = \"first-fit\"
+";
+
+fn place(scenario: &str) -> Place {
+    Place::new().file("s.toml", scenario).file("jobs.csv", JOBS)
+}
+
+/// Until 5,400 s `a` holds 3 GPUs and all cores: one GPU is free, on which `a` would not fit and `b`
+/// lacks a core. Then `b` runs: 3 GPUs and 7 cores are free, and `a` lacks a core. Then all is free.
+#[test]
+fn a_timeline_by_hand() {
+    let place = place(SCENARIO);
+    let done = place.run("compare s.toml --out out");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(
+        done.out.contains("ledger.csv fragmentation.csv"),
+        "{}",
+        done.out
+    );
+    assert_eq!(
+        place.read("out/fragmentation.csv"),
+        "\
+platform,seed,time_s,idle_gpu_milli,slots_1,slots_2,slots_4,slots_8,frag_gpu_milli,frag_ratio,stranded_gpu_milli
+ff,1,0,1000,1,0,0,0,1000.000000,1.000000,500.000000
+ff,1,3600,1000,1,0,0,0,1000.000000,1.000000,500.000000
+ff,1,7200,3000,3,1,0,0,1500.000000,0.500000,1500.000000
+ff,1,10800,4000,4,2,1,0,0.000000,0.000000,0.000000
+"
+    );
+}
+
+#[test]
+fn samples_do_not_depend_on_what_happens_between_them() {
+    let often = SCENARIO.replace("3h\"", "3h\"\nsample_every = \"90m\"");
+    let place = place(&often);
+    assert_eq!(place.run("run s.toml --out out").code, Some(0));
+    let text = place.read("out/fragmentation.csv");
+    let times: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(2).unwrap())
+        .collect();
+    assert_eq!(times, ["0", "5400", "10800"]);
+    // At 5,400 s the job that ends then has ended, and the one that starts then has started.
+    assert!(text.contains("ff,1,5400,3000,"), "{text}");
+}
+
+#[test]
+fn without_samples_there_is_no_file() {
+    let never = SCENARIO.replace("3h\"", "3h\"\nsample_every = \"never\"");
+    let place = place(&never);
+    let done = place.run("compare s.toml --out out");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(!done.out.contains("fragmentation.csv"), "{}", done.out);
+    assert!(!place.path("out/fragmentation.csv").exists());
+}
+
+/// Of a stream nobody knows the typical shapes beforehand.
+#[test]
+fn a_stream_has_no_targets() {
+    let stream = SCENARIO.replace("\"jobs.csv\"", "\"jobs.csv\"\nstream = true");
+    let place = place(&stream);
+    assert_eq!(place.run("compare s.toml --out out").code, Some(0));
+    let text = place.read("out/fragmentation.csv");
+    assert!(text.contains("\nff,1,0,1000,1,0,0,0,,,\n"), "{text}");
+}
+
+#[test]
+fn zero_is_no_interval() {
+    let zero = SCENARIO.replace("3h\"", "3h\"\nsample_every = \"0s\"");
+    let done = place(&zero).run("compare s.toml --out out");
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.err.contains("longer than 0s, or \"never\""),
+        "{}",
+        done.err
+    );
+}
