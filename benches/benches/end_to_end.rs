@@ -8,7 +8,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use windtunnel_benches::{fifo, first, stream, synthetic_venus, venus, venus_nodes};
+use windtunnel_benches::{
+    easy, exact_estimates, fifo, first, stream, synthetic_venus, venus, venus_nodes,
+};
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{RunOptions, Simulation};
 
@@ -46,6 +48,34 @@ fn venus_replay(c: &mut Criterion) {
     group.finish();
 }
 
+/// The same under EASY, with the true run times as estimates.
+fn venus_easy(c: &mut Criterion) {
+    let real = venus();
+    let name = if real.is_some() {
+        "venus-easy"
+    } else {
+        "venus-like-easy"
+    };
+    let jobs = exact_estimates(&first(&real.unwrap_or_else(synthetic_venus), 20_000));
+    let mut group = c.benchmark_group(name);
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(jobs.len() as u64));
+    for nodes in [133, 72] {
+        group.bench_function(BenchmarkId::new("ledger", nodes), |b| {
+            b.iter_batched(
+                || {
+                    let (supply, options) = (venus_nodes(nodes), RunOptions::default());
+                    Simulation::new(supply, jobs.clone(), easy(), options).expect("builds")
+                },
+                |simulation| black_box(simulation.run().expect("runs")),
+                criterion::BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn job_stream(c: &mut Criterion) {
     let mut group = c.benchmark_group("stream");
     group.sample_size(10);
@@ -66,5 +96,5 @@ fn job_stream(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, venus_replay, job_stream);
+criterion_group!(benches, venus_replay, venus_easy, job_stream);
 criterion_main!(benches);

@@ -8,9 +8,11 @@ use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use windtunnel_benches::{fifo, native_table, read_rows, stream, swf_log, venus, venus_nodes};
+use windtunnel_benches::{
+    easy, exact_estimates, fifo, native_table, read_rows, stream, swf_log, venus, venus_nodes,
+};
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{JobList, RunOptions, Simulation};
+use windtunnel_core::{JobList, Policy, RunOptions, Simulation};
 use windtunnel_traces::{NativeReader, SwfReader};
 
 /// How long an event is pending in the hold model. The choice moves the yardstick by a third, so both
@@ -62,9 +64,9 @@ fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// Nanoseconds per job of one replay under `fifo`.
-fn replay(jobs: &JobList, nodes: u32, options: RunOptions) -> f64 {
-    let simulation = Simulation::new(venus_nodes(nodes), jobs.clone(), fifo(), options);
+/// Nanoseconds per job of one replay.
+fn replay(jobs: &JobList, policy: Box<dyn Policy>, nodes: u32, options: RunOptions) -> f64 {
+    let simulation = Simulation::new(venus_nodes(nodes), jobs.clone(), policy, options);
     let begin = Instant::now();
     let report = simulation.expect("builds").run().expect("runs");
     let spent = nanos(begin.elapsed());
@@ -158,11 +160,19 @@ fn main() {
         None => println!("skipped: the Venus trace is not at hand"),
         Some(jobs) => {
             for nodes in [133, 72] {
-                let run = |options: RunOptions| replay(&jobs, nodes, options);
+                let run = |options: RunOptions| replay(&jobs, fifo(), nodes, options);
                 let on = ratio(rounds, || run(RunOptions::default()));
                 print(&format!("Venus, fifo, {nodes} nodes, ledger on"), on);
                 let off = ratio(rounds, || run(RunOptions::default().without_ledger()));
                 print(&format!("Venus, fifo, {nodes} nodes, ledger off"), off);
+            }
+            let jobs = exact_estimates(&jobs);
+            for nodes in [133, 72] {
+                let run = || replay(&jobs, easy(), nodes, RunOptions::default());
+                print(
+                    &format!("Venus, easy, {nodes} nodes, ledger on"),
+                    ratio(rounds, run),
+                );
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{Arrivals, JobList, JobSpec, Names, NodeModel, Policy, Supply};
+use windtunnel_core::{Arrivals, JobList, JobSpec, Names, NodeModel, Policy, Supply, Work};
 use windtunnel_policies::registry::policy;
 use windtunnel_traces::synthetic::{Poisson, PoissonStream};
 use windtunnel_traces::{Format, HeliosReader, JobReader, TraceError};
@@ -37,6 +37,25 @@ pub fn venus_nodes(count: u32) -> Supply {
 pub fn first(jobs: &JobList, count: usize) -> JobList {
     let jobs: Vec<JobSpec> = jobs.jobs().iter().take(count).cloned().collect();
     JobList::new(jobs)
+}
+
+/// The same jobs with their true run times as estimates: Venus has none.
+#[must_use]
+pub fn exact_estimates(jobs: &JobList) -> JobList {
+    let exact = |job: &JobSpec| match job.profile.work {
+        Work::Uniform(run) => job.clone().estimate(run),
+        _ => job.clone(),
+    };
+    JobList::new(jobs.jobs().iter().map(exact).collect())
+}
+
+/// The built-in EASY backfilling, in order of submission, on the lowest-numbered nodes.
+///
+/// # Panics
+/// Never: the name is known.
+#[must_use]
+pub fn easy() -> Box<dyn Policy> {
+    policy("easy-backfill").expect("easy-backfill is built in")
 }
 
 /// The built-in strict fifo.

@@ -1,6 +1,7 @@
 //! Backfilling: later jobs start early where that delays nobody who was promised a start.
 
 pub(crate) mod book;
+mod calendar;
 mod conservative;
 mod easy;
 mod profile;

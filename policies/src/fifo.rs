@@ -139,6 +139,8 @@ impl Policy for Fifo {
                 }
                 Fit::Never if self.never == Never::Reject => {
                     out.reject(job.id());
+                    // It waits no more; its pools may have shrunk while it was the head.
+                    self.head = self.head.filter(|head| *head != job.id());
                     continue;
                 }
                 Fit::Never => head = Some((job.id(), Reason::NeverFits)),

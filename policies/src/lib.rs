@@ -35,19 +35,31 @@
 //!   gang too: above, one of the second job's two pods takes its GPUs at once and idles on them until
 //!   the first job ends.
 //!
-//! None of them knows how long a job runs, so none can backfill without delaying the head.
+//! None of these knows how long a job runs, so none can backfill without delaying the head. Those
+//! that do declare so, and the report prints it:
+//!
+//! - [`EasyBackfill`]: the first job that does not fit is promised a start; a later one may start at
+//!   once if, by its estimate, it is gone by then or uses what the first leaves over.
+//! - [`ConservativeBackfill`]: every job is promised a start when it is submitted.
+//! - [`Sjf`]: the shortest first, by estimate or by oracle; one that does not fit blocks the rest.
+//!
+//! Two more are for comparisons: [`Priority`] takes capacity away from lower priorities, [`Replay`]
+//! starts each job when and where its log says it did.
 //!
 //! # 2. Where it goes
 //!
 //! A [`Placer`] finds nodes for one job: [`FirstFit`] takes the lowest-numbered nodes, [`BestFit`] those
-//! that it leaves with least CPU and GPU. In Kubernetes, [`plugins`](kubernetes::plugins) filter and
+//! that it leaves with least CPU and GPU, [`WorstFit`] those that it leaves with most, [`RandomFit`]
+//! any. Who goes first and where it goes are independent: `easy-backfill{placer=best-fit}`. In Kubernetes, [`plugins`](kubernetes::plugins) filter and
 //! score nodes for one pod; the default ones spread.
 //!
 //! # 3. What it costs
 //!
 //! A decision may not cost more than its outcome needs. A blocked [`Fifo`] compares two counters. Jobs
 //! of one shape fit or fail together, so [`Greedy`] drops a whole shape at its first failure; 100,000
-//! pending jobs cost it no more than the number of their shapes. [`KubeDefault`] has to give each pod
+//! pending jobs cost it no more than the number of their shapes. [`EasyBackfill`] computes its
+//! promise anew only when something came otherwise than expected, and finds the next job that is short
+//! enough without looking at those in between. [`KubeDefault`] has to give each pod
 //! its attempt, because an attempt moves the pod in the queue; an attempt that must fail takes tens of
 //! nanoseconds (`examples/retry_cost.rs` measures it).
 //!

@@ -292,8 +292,18 @@ impl<P: Placer + 'static> Policy for Priority<P> {
         "priority"
     }
 
-    fn begin(&mut self, view: &View<'_>, _: Grants) {
+    fn begin(&mut self, view: &View<'_>, grants: Grants) {
+        self.book.begin(view, grants);
         self.placer.begin(view);
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            let job = view.job(task.id().job);
+            let mine = job.filter(|job| job.scheduler() == view.scheduler());
+            if let Some(job) = mine.filter(|job| job.tasks_bound() > 0) {
+                let start = job.start().unwrap_or(view.now());
+                let entry = (job.priority(), Reverse(start), Reverse(job.id()));
+                self.running.insert(entry);
+            }
+        }
     }
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {
@@ -305,10 +315,8 @@ impl<P: Placer + 'static> Policy for Priority<P> {
         self.forget_ended(view, news);
         let mut plan = view.plan();
         self.next.clear();
-        for &shape in self.book.queues.shapes() {
-            if let Some(first) = self.book.queues.of(shape).first() {
-                self.next.push(Reverse((first.key, shape)));
-            }
+        for &(key, shape) in self.book.queues.shapes() {
+            self.next.push(Reverse((key, shape)));
         }
         while let Some(Reverse((key, shape))) = self.next.pop() {
             let Some(entry) = self.book.queues.of(shape).get(key) else {

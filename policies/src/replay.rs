@@ -80,6 +80,8 @@ pub struct Replay {
     due: BTreeSet<(SimTime, JobId, u32)>,
     /// Jobs without a record.
     rest: BTreeSet<(JobId, u32)>,
+    /// Jobs that waited already when it took over.
+    adopted: Vec<JobRef>,
     /// Jobs started in one call; kept for its allocation.
     started: Vec<(SimTime, JobId, u32)>,
 }
@@ -105,7 +107,8 @@ impl Replay {
         let jobs = news.jobs.iter().map(|change| change.job);
         let tasks = news.tasks.iter().map(|change| change.task.job);
         let refused = news.refused.iter().map(|(task, _)| task.job);
-        let mut changed: Vec<JobRef> = jobs.chain(tasks).chain(refused).collect();
+        let mut changed: Vec<JobRef> = std::mem::take(&mut self.adopted);
+        changed.extend(jobs.chain(tasks).chain(refused));
         changed.sort_unstable();
         changed.dedup();
         for job in changed {
@@ -126,18 +129,17 @@ impl Replay {
                 Some(record) => self.due.insert((record.start, job.id, job.slot)),
                 None => self.rest.insert((job.id, job.slot)),
             };
-            let due = self
-                .record(view, job)
-                .is_some_and(|record| record.start > view.now());
-            // Until then it is the log that keeps it waiting.
-            out.waiting(
-                job,
-                if due {
-                    Reason::Other
-                } else {
-                    Reason::DoesNotFit
-                },
-            );
+            let waits = match self.record(view, job) {
+                Some(record) => record.start > view.now(),
+                None => self.unrecorded == Unrecorded::Wait,
+            };
+            // It is the log that keeps it waiting; `explain` has the words.
+            let why = if waits {
+                Reason::Other
+            } else {
+                Reason::DoesNotFit
+            };
+            out.waiting(job, why);
         }
     }
 
@@ -254,8 +256,9 @@ impl Policy for Replay {
         Knowledge::Oracle
     }
 
-    fn begin(&mut self, _: &View<'_>, grants: Grants) {
+    fn begin(&mut self, view: &View<'_>, grants: Grants) {
         self.oracle = grants.oracle;
+        self.adopted = view.pending_jobs().map(|job| job.id()).collect();
     }
 
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions) {

@@ -120,7 +120,7 @@ impl<P: Placer> Sjf<P> {
 
     /// Says once of every shape that whoever waits for it waits behind the head, and of the head that
     /// it does not fit.
-    fn tell(&mut self, view: &View<'_>, head: Option<Entry>, out: &mut Decisions) {
+    fn tell(&mut self, head: Option<Entry>, out: &mut Decisions) {
         for place in 0..self.book.fresh.len() {
             let (shape, _): (DemandId, Entry) = self.book.fresh[place];
             if self.told.len() <= shape.index() {
@@ -135,7 +135,7 @@ impl<P: Placer> Sjf<P> {
             return;
         }
         if let Some((_, before)) = self.head
-            && view.job(before).is_some_and(|job| job.is_pending())
+            && self.book.waits(before)
         {
             out.waiting(before, Reason::HeadOfLine);
         }
@@ -156,7 +156,7 @@ impl<P: Placer + 'static> Policy for Sjf<P> {
     }
 
     fn begin(&mut self, view: &View<'_>, grants: Grants) {
-        self.book.runs.begin(grants);
+        self.book.begin(view, grants);
         self.placer.begin(view);
     }
 
@@ -173,6 +173,6 @@ impl<P: Placer + 'static> Policy for Sjf<P> {
         } else {
             self.start(view, &mut view.plan(), out)
         };
-        self.tell(view, head, out);
+        self.tell(head, out);
     }
 }

@@ -170,6 +170,7 @@ impl<'a> Plan<'a> {
     /// another scheduler's table or never heard of.
     ///
     /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.
+    #[inline]
     pub fn may_fit_shape(&mut self, shape: DemandId) -> bool {
         let world = self.view.world;
         let Some(demand) = world.demands.list.get(shape.index()) else {
@@ -186,6 +187,40 @@ impl<'a> Plan<'a> {
             let request = world.shapes.request(shape);
             self.space.slots(shape, request, pools) >= u64::from(count)
         })
+    }
+
+    /// The same if so much were free on some nodes instead. Each node may be named once.
+    ///
+    /// O(nodes named) for equal tasks of whole GPUs and nothing else; otherwise they are changed, asked
+    /// about and changed back.
+    pub fn may_fit_shape_if(&mut self, shape: DemandId, free: &[(NodeId, NodeFree)]) -> bool {
+        let demands = &self.view.world.demands.list;
+        let Some(demand) = demands.get(shape.index()).filter(|demand| demand.can_ever) else {
+            return false;
+        };
+        if let Some((gpus, tasks)) = demand.plain {
+            let now = self.space.whole_slots(gpus, demand.accepted);
+            let on = |free: &NodeFree| match free.open {
+                true => u64::from(free.whole()) / (gpus as u64).max(1),
+                false => 0,
+            };
+            let named = free
+                .iter()
+                .filter(|(node, _)| demand.accepted.contains(self.space.pool_of(*node)));
+            let (mut less, mut more) = (0, 0);
+            for (node, then) in named {
+                less += on(self.space.node(*node));
+                more += on(then);
+            }
+            return now + more >= tasks + less;
+        }
+        let mark = self.mark();
+        for (node, free) in free {
+            self.set_free(*node, *free);
+        }
+        let may = self.may_fit_shape(shape);
+        self.undo_to(mark);
+        may
     }
 
     /// A quick no: some group has more pending tasks than would fit one by one.

@@ -373,10 +373,10 @@ impl<'a> JobView<'a> {
         }
     }
 
-    /// Whether it is among [`View::pending_jobs`]: has tasks to place now. O(1).
+    /// Whether it is among [`View::pending_jobs`]: has tasks to place now, and has not ended. O(1).
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.job.listed
+        self.job.listed && self.job.outcome.is_none()
     }
 
     /// Why admission holds it back, if it does.

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windtunnel_core::{
-    Advance, Decisions, DemandId, JobId, JobRef, JobView, News, Reason, SimDuration, SimTime,
-    TaskRef, TaskState, View,
+    Advance, Decisions, DemandId, Grants, JobId, JobRef, JobView, News, Reason, SimDuration,
+    SimTime, TaskRef, TaskState, TaskView, View,
 };
 
 use super::queue::{Entry, Queues};
@@ -76,6 +76,8 @@ pub(crate) struct Book {
     pub(crate) left: Vec<Key>,
     /// Jobs that came since the last call, in order.
     pub(crate) fresh: Vec<(DemandId, Entry)>,
+    /// Whether the book was opened in the middle of a run and nothing was read since.
+    adopted: bool,
     /// Whether capacity may have grown since the last call.
     pub(crate) grew: bool,
     /// Whether something came to its end before its time, or the cluster changed.
@@ -94,22 +96,95 @@ impl Book {
             ended: Vec::new(),
             left: Vec::new(),
             fresh: Vec::new(),
+            adopted: false,
             grew: false,
             surprised: false,
         }
     }
 
+    /// Opens the book: on an empty cluster, or in the middle of a run that another policy began.
+    pub(crate) fn begin(&mut self, view: &View<'_>, grants: Grants) {
+        self.runs.begin(grants);
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            self.adopt(view, task);
+        }
+        for job in view.pending_jobs() {
+            self.sync(view, job.id());
+        }
+        self.adopted = true;
+    }
+
+    /// Takes over a task that somebody else started.
+    fn adopt(&mut self, view: &View<'_>, task: TaskView<'_>) {
+        let id = task.id();
+        let Some(job) = view
+            .job(id.job)
+            .filter(|job| job.scheduler() == view.scheduler())
+        else {
+            return;
+        };
+        let run = self
+            .runs
+            .of(view, job)
+            .map_or(u64::MAX, SimDuration::as_nanos);
+        let end = end_of(job.start().unwrap_or(view.now()), run);
+        let known = self.slot(id.job);
+        known.id = id.job.id;
+        if job.advance() == Advance::Each {
+            known.array = true;
+            if let Some(end) = end {
+                self.tasks.insert(id, end);
+                self.due.insert(due_task(end, id));
+            }
+        } else if !known.placed {
+            (known.placed, known.runs) = (true, end);
+            if let Some(end) = end {
+                self.due.insert(due_job(end, id.job));
+            }
+        }
+    }
+
+    /// Whether a job waits, as far as the book goes.
+    pub(crate) fn waits(&self, job: JobRef) -> bool {
+        let known = self.known.get(job.slot as usize);
+        known.is_some_and(|known| known.id == job.id && known.waits.is_some())
+    }
+
+    /// When a task that runs is expected to end; `None` if never.
+    pub(crate) fn expected_end(&self, task: TaskRef) -> Option<SimTime> {
+        let known = self.known.get(task.job.slot as usize)?;
+        if known.array {
+            return self.tasks.get(&task).copied();
+        }
+        known.runs
+    }
+
     /// Brings the book up to date.
     pub(crate) fn read(&mut self, view: &View<'_>, news: &News<'_>) {
-        self.fresh.clear();
+        let adopted = std::mem::take(&mut self.adopted);
+        if !adopted {
+            self.fresh.clear();
+        }
         self.ended.clear();
         self.left.clear();
         self.grew = !news.tasks.is_empty() || !news.nodes.is_empty() || !news.refused.is_empty();
         self.grew |= news.quota || news.woken;
         self.surprised = !news.nodes.is_empty() || !news.refused.is_empty();
+        self.grew |= adopted;
+        self.surprised |= adopted;
         for change in news.tasks {
-            if change.now == TaskState::Over {
-                self.task_over(view.now(), change.task);
+            match change.now {
+                TaskState::Over => self.task_over(view.now(), change.task),
+                // Taken out and to be placed again: it is the attempt before that came to its end.
+                TaskState::Pending | TaskState::Gated if change.task.attempt > 0 => {
+                    let attempt = change.task.attempt - 1;
+                    let before = TaskRef {
+                        attempt,
+                        ..change.task
+                    };
+                    self.task_over(view.now(), before);
+                }
+                _ => {}
             }
             self.sync(view, change.task.job);
         }
@@ -187,6 +262,10 @@ impl Book {
                 known.waits = Some(self.enqueue(view, found));
             }
         }
+        if known.array && found.is_none() {
+            self.forget_tasks(job);
+            known.array = false;
+        }
         if known.placed && found.is_none_or(|found| !holds(found)) {
             known.placed = false;
             self.ended.push((job.id, None));
@@ -200,6 +279,25 @@ impl Book {
             }
         }
         *self.slot(job) = known;
+    }
+
+    /// An array is over, whatever became of its tasks.
+    fn forget_tasks(&mut self, job: JobRef) {
+        let of = |id: JobId| TaskRef {
+            job: JobRef { slot: job.slot, id },
+            group: 0,
+            index: 0,
+            attempt: 0,
+        };
+        let next = of(JobId(job.id.0.saturating_add(1)));
+        let tasks = self.tasks.range(of(job.id)..next);
+        let tasks: Vec<(TaskRef, SimTime)> = tasks.map(|(task, end)| (*task, *end)).collect();
+        for (task, end) in tasks {
+            self.tasks.remove(&task);
+            self.due.remove(&due_task(end, task));
+            self.ended.push((task.job.id, Some(task.index)));
+            self.surprised = true;
+        }
     }
 
     fn enqueue(&mut self, view: &View<'_>, found: JobView<'_>) -> (DemandId, Key) {
@@ -236,7 +334,7 @@ impl Book {
         let id = job.id();
         if job.advance() == Advance::Each {
             self.slot(id).array = true;
-            let pending = |task: &windtunnel_core::TaskView<'_>| task.state() == TaskState::Pending;
+            let pending = |task: &TaskView<'_>| task.state() == TaskState::Pending;
             for task in job.tasks().filter(pending).take(count) {
                 if let Some(end) = end {
                     self.tasks.insert(task.id(), end);

@@ -1,22 +1,16 @@
 //! Conservative backfilling: every job is promised a start when it is submitted.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use windtunnel_core::{
-    Advance, Decisions, DemandId, Fit, Grants, JobId, JobRef, JobView, Knowledge, News, NodeId,
-    Plan, Policy, Reason, SimDuration, SimTime, Spots, TaskState, TaskView, View,
+    Decisions, DemandId, Grants, JobRef, Knowledge, News, Plan, Policy, Reason, SimTime, TaskState,
+    TaskView, View,
 };
 
 use super::book::{Book, end_of};
-use super::profile::{Amount, Profile};
-use super::queue::Entry;
+use super::calendar::{Calendar, Planned};
 use crate::fifo::Never;
 use crate::order::{Key, Order};
 use crate::place::Placer;
 use crate::run_time::{By, RunTimes};
-
-/// The clock's smallest step: what overran its estimate is expected to end that much from now.
-const STEP: SimDuration = SimDuration::from_nanos(1);
 
 /// Conservative backfilling: a later job may start early if that delays nobody before it.
 ///
@@ -84,39 +78,12 @@ pub struct ConservativeBackfill<P = crate::FirstFit> {
     placer: P,
     never: Never,
     book: Book,
-    profile: Option<Profile>,
-    waiting: BTreeMap<Key, Planned>,
-    running: BTreeMap<(JobId, Option<u32>), Occupied>,
-    /// Starts that are promised.
-    starts: BTreeSet<(SimTime, Key)>,
-    /// Expected ends of what runs and what is promised: where a start may become possible.
-    ends: BTreeMap<SimTime, u32>,
-    /// Jobs that wait without a reservation.
-    unplanned: BTreeSet<Key>,
+    calendar: Calendar,
     /// Jobs to look at in one pass, and shapes that fit at no time; kept for their allocation.
     due: Vec<Key>,
     hopeless: Vec<DemandId>,
-    /// Whether something that runs should have ended by now.
-    overdue: bool,
     /// Whether an array was started in part: its rest is looked at once that has been applied.
     again: bool,
-}
-
-/// A waiting job and its reservation, if it has one.
-#[derive(Clone, Debug)]
-struct Planned {
-    shape: DemandId,
-    entry: Entry,
-    start: Option<SimTime>,
-    spots: Spots,
-    parts: Vec<(NodeId, Amount)>,
-}
-
-/// What a running job, or task of an array, is thought to take, and until when.
-#[derive(Clone, Debug)]
-struct Occupied {
-    until: SimTime,
-    parts: Vec<(NodeId, Amount)>,
 }
 
 impl Default for ConservativeBackfill {
@@ -133,15 +100,9 @@ impl<P: Placer> ConservativeBackfill<P> {
             placer,
             never: Never::default(),
             book: Book::new(Order::default(), RunTimes::default()),
-            profile: None,
-            waiting: BTreeMap::new(),
-            running: BTreeMap::new(),
-            starts: BTreeSet::new(),
-            ends: BTreeMap::new(),
-            unplanned: BTreeSet::new(),
+            calendar: Calendar::default(),
             due: Vec::new(),
             hopeless: Vec::new(),
-            overdue: false,
             again: false,
         }
     }
@@ -163,180 +124,12 @@ impl<P: Placer> ConservativeBackfill<P> {
     /// Jobs that wait and are promised a start, in order, and when that is.
     pub fn promises(&self) -> impl Iterator<Item = (JobRef, SimTime)> {
         let promise = |planned: &Planned| Some((planned.entry.job, planned.start?));
-        self.waiting.values().filter_map(promise)
-    }
-
-    /// Builds the profile from what the cluster is and what runs.
-    fn rebuild(&mut self, view: &View<'_>) {
-        let nodes: Vec<Amount> = (0..view.node_count())
-            .map(|node| {
-                let node = view.node(NodeId(u32::try_from(node).unwrap_or(u32::MAX)));
-                Amount::of_node(node.capacity(), node.is_open())
-            })
-            .collect();
-        let mut profile = Profile::new(&nodes);
-        for occupied in self.running.values() {
-            for (node, amount) in &occupied.parts {
-                profile.take(*node, view.now(), occupied.until, *amount);
-            }
-        }
-        self.profile = Some(profile);
-        self.starts.clear();
-        self.ends.clear();
-        for occupied in self.running.values() {
-            *self.ends.entry(occupied.until).or_default() += 1;
-        }
-        for (key, planned) in &mut self.waiting {
-            planned.start = None;
-            self.unplanned.insert(*key);
-        }
-    }
-
-    fn forget_end(&mut self, end: SimTime) {
-        if let Some(count) = self.ends.get_mut(&end) {
-            *count -= 1;
-            if *count == 0 {
-                self.ends.remove(&end);
-            }
-        }
-    }
-
-    /// Gives back what ended; takes newcomers in, and out who left.
-    fn catch_up(&mut self, view: &View<'_>) {
-        let now = view.now();
-        for place in 0..self.book.ended.len() {
-            let Some(gone) = self.running.remove(&self.book.ended[place]) else {
-                continue;
-            };
-            self.forget_end(gone.until);
-            if let Some(profile) = &mut self.profile {
-                for (node, amount) in gone.parts {
-                    profile.give(node, now, gone.until, amount);
-                }
-            }
-        }
-        for place in 0..self.book.left.len() {
-            let key = self.book.left[place];
-            self.give_up(key);
-            self.waiting.remove(&key);
-            self.unplanned.remove(&key);
-        }
-        for &(shape, entry) in &self.book.fresh {
-            // Two jobs of no length must not be promised the same capacity at the same time.
-            let run = entry.run.max(STEP.as_nanos());
-            let planned = Planned {
-                shape,
-                entry: Entry { run, ..entry },
-                start: None,
-                spots: Spots::new(),
-                parts: Vec::new(),
-            };
-            self.waiting.insert(entry.key, planned);
-            self.unplanned.insert(entry.key);
-        }
-    }
-
-    /// What should have ended is expected to end in a moment.
-    fn extend_overdue(&mut self, now: SimTime) {
-        let soon = now.saturating_add(STEP);
-        self.overdue = false;
-        if self
-            .ends
-            .first_key_value()
-            .is_none_or(|(end, _)| *end > now)
-        {
-            return;
-        }
-        while let Some((&end, _)) = self.ends.first_key_value().filter(|(end, _)| **end <= now) {
-            self.ends.remove(&end);
-        }
-        let Some(profile) = &mut self.profile else {
-            return;
-        };
-        for occupied in self.running.values_mut().filter(|gone| gone.until <= now) {
-            for (node, amount) in &occupied.parts {
-                profile.take(*node, now, soon, *amount);
-            }
-            occupied.until = soon;
-            self.overdue = true;
-            *self.ends.entry(soon).or_default() += 1;
-        }
-    }
-
-    /// Gives up a job's reservation.
-    fn give_up(&mut self, key: Key) {
-        let Some(planned) = self.waiting.get_mut(&key) else {
-            return;
-        };
-        let Some(start) = planned.start.take() else {
-            return;
-        };
-        let end = end_of(start, planned.entry.run).unwrap_or(SimTime::MAX);
-        let parts = std::mem::take(&mut planned.parts);
-        self.unplanned.insert(key);
-        self.starts.remove(&(start, key));
-        self.forget_end(end);
-        if let Some(profile) = &mut self.profile {
-            for (node, amount) in parts {
-                profile.give(node, start, end, amount);
-            }
-        }
-    }
-
-    fn give_up_all(&mut self) {
-        let keys: Vec<Key> = self.starts.iter().map(|(_, key)| *key).collect();
-        keys.into_iter().for_each(|key| self.give_up(key));
-    }
-
-    /// Reserves the earliest start for a job that has none.
-    fn reserve(&mut self, view: &View<'_>, plan: &mut Plan<'_>, key: Key) {
-        let (Some(planned), Some(profile)) = (self.waiting.get(&key), &mut self.profile) else {
-            return;
-        };
-        let Some(job) = view.job(planned.entry.job) else {
-            return;
-        };
-        let run = planned.entry.run;
-        let wanted = least_of(job);
-        let mut at = view.now();
-        let found = loop {
-            let end = end_of(at, run)
-                .unwrap_or(SimTime::MAX)
-                .max(at.saturating_add(STEP));
-            let again = match profile.blocked_until(at, end, &wanted) {
-                Some(until) => until,
-                None => match fit_at(view, plan, &self.placer, profile, job, at..end) {
-                    Some(spots) => break Some((at, spots)),
-                    None => at.saturating_add(STEP),
-                },
-            };
-            // A start becomes possible only where something ends.
-            match self.ends.range(again..).next() {
-                Some((&end, _)) if end < SimTime::MAX => at = end,
-                _ => break None,
-            }
-        };
-        let Some((start, spots)) = found else { return };
-        let end = end_of(start, run).unwrap_or(SimTime::MAX);
-        let pending = |task: &TaskView<'_>| task.state() == TaskState::Pending;
-        let tasks = job.tasks().filter(pending).zip(&spots);
-        let parts: Vec<(NodeId, Amount)> = tasks
-            .map(|(task, spot)| (spot.node, Amount::of(task.request())))
-            .collect();
-        for (node, amount) in &parts {
-            profile.take(*node, start, end, *amount);
-        }
-        *self.ends.entry(end).or_default() += 1;
-        self.starts.insert((start, key));
-        self.unplanned.remove(&key);
-        if let Some(planned) = self.waiting.get_mut(&key) {
-            (planned.start, planned.spots, planned.parts) = (Some(start), spots, parts);
-        }
+        self.calendar.waiting.values().filter_map(promise)
     }
 
     /// Starts a job whose time has come, if what it was promised is there.
     fn start(&mut self, view: &View<'_>, plan: &mut Plan<'_>, key: Key, out: &mut Decisions) {
-        let Some(planned) = self.waiting.get(&key).cloned() else {
+        let Some(planned) = self.calendar.waiting.get(&key).cloned() else {
             return;
         };
         let Some(job) = view.job(planned.entry.job) else {
@@ -348,55 +141,22 @@ impl<P: Placer> ConservativeBackfill<P> {
         let mut both = tasks.iter().zip(&planned.spots);
         if !both.all(|(task, spot)| plan.fits(*task, spot.node) && plan.take(*task, spot.node)) {
             plan.undo_to(mark);
-            self.give_up(key);
+            self.calendar.give_up(key);
             return;
         }
         out.place(planned.entry.job, planned.spots.iter().copied());
         let until = end_of(view.now(), planned.entry.run).unwrap_or(SimTime::MAX);
-        self.starts.remove(&(view.now(), key));
-        self.occupy(job, &tasks, &planned, until);
+        self.calendar.starts.remove(&(view.now(), key));
+        self.calendar.occupy(job, &tasks, &planned, until);
         let count = planned.spots.len();
         if self.book.placed(view, job, planned.entry, count) {
-            self.waiting.remove(&key);
-        } else if let Some(rest) = self.waiting.get_mut(&key) {
+            self.calendar.waiting.remove(&key);
+        } else if let Some(rest) = self.calendar.waiting.get_mut(&key) {
             rest.start = None;
             rest.parts.clear();
-            self.unplanned.insert(key);
+            self.calendar.unplanned.insert(key);
             self.again = true;
         }
-    }
-
-    /// What was reserved is now in use.
-    fn occupy(
-        &mut self,
-        job: JobView<'_>,
-        tasks: &[TaskView<'_>],
-        planned: &Planned,
-        until: SimTime,
-    ) {
-        if job.advance() == Advance::Each {
-            self.forget_end(until);
-            for (task, part) in tasks.iter().zip(&planned.parts) {
-                let parts = vec![*part];
-                let key = (job.job_id(), Some(task.id().index));
-                self.running.insert(key, Occupied { until, parts });
-                *self.ends.entry(until).or_default() += 1;
-            }
-            return;
-        }
-        let key = (job.job_id(), None);
-        let mut parts = planned.parts.clone();
-        if let Some(before) = self.running.remove(&key) {
-            // The rest of a gang of which some tasks were lost: all of it counts from now.
-            self.forget_end(before.until);
-            if let Some(profile) = &mut self.profile {
-                for (node, amount) in &before.parts {
-                    profile.take(*node, before.until, until, *amount);
-                }
-            }
-            parts.extend(before.parts);
-        }
-        self.running.insert(key, Occupied { until, parts });
     }
 
     /// Reserves anew in order (all, or those without a reservation that can be kept), and starts those
@@ -405,17 +165,21 @@ impl<P: Placer> ConservativeBackfill<P> {
         let now = view.now();
         self.due.clear();
         if all {
-            self.due.extend(self.waiting.keys());
+            self.due.extend(self.calendar.waiting.keys());
         } else {
-            let starts = self.starts.iter().take_while(|(start, _)| *start <= now);
+            let starts = self
+                .calendar
+                .starts
+                .iter()
+                .take_while(|(start, _)| *start <= now);
             self.due.extend(starts.map(|(_, key)| *key));
-            self.due.extend(&self.unplanned);
+            self.due.extend(&self.calendar.unplanned);
             self.due.sort_unstable();
         }
         self.hopeless.clear();
         for place in 0..self.due.len() {
             let key = self.due[place];
-            let Some(planned) = self.waiting.get(&key) else {
+            let Some(planned) = self.calendar.waiting.get(&key) else {
                 continue;
             };
             let (shape, begin) = (planned.shape, planned.start);
@@ -423,70 +187,21 @@ impl<P: Placer> ConservativeBackfill<P> {
                 continue;
             }
             if all || begin != Some(now) {
-                self.give_up(key);
-                self.reserve(view, plan, key);
+                self.calendar.give_up(key);
+                self.calendar.reserve(view, plan, &self.placer, key);
             }
-            match self.waiting.get(&key).and_then(|planned| planned.start) {
+            match self
+                .calendar
+                .waiting
+                .get(&key)
+                .and_then(|planned| planned.start)
+            {
                 Some(start) if start == now => self.start(view, plan, key, out),
                 Some(_) => {}
                 // At the last end of all it does not fit: nor do others of its shape.
                 None => self.hopeless.push(shape),
             }
         }
-    }
-}
-
-/// What must be free in all for any of a job to start.
-fn least_of(job: JobView<'_>) -> Amount {
-    let mut wanted = Amount::default();
-    for group in job.groups() {
-        let one = Amount::of(&group.request);
-        let count = match job.advance() {
-            Advance::Each => 1,
-            Advance::Between { min, .. } => min,
-            Advance::All => group.count,
-        };
-        let missing = job.tasks_in(TaskState::Pending).min(count);
-        (0..missing).for_each(|_| wanted += one);
-        if job.groups().len() > 1 && job.tasks_in(TaskState::Pending) < total(job) {
-            return one;
-        }
-    }
-    wanted
-}
-
-fn total(job: JobView<'_>) -> u32 {
-    job.groups().iter().map(|group| group.count).sum()
-}
-
-/// Where a job fits if it has what is free throughout a time.
-fn fit_at<P: Placer>(
-    view: &View<'_>,
-    plan: &mut Plan<'_>,
-    placer: &P,
-    profile: &Profile,
-    job: JobView<'_>,
-    time: std::ops::Range<SimTime>,
-) -> Option<Spots> {
-    let mark = plan.mark();
-    for node in view.nodes() {
-        let mut free = profile
-            .least(node.id(), time.start, time.end)
-            .on(node.capacity());
-        free.open = node.is_open();
-        if free != *plan.free(node.id()) {
-            plan.set_free(node.id(), free);
-        }
-    }
-    let fit = if plan.may_fit_shape(job.shape()) {
-        placer.place(job, plan)
-    } else {
-        Fit::NotNow
-    };
-    plan.undo_to(mark);
-    match fit {
-        Fit::Now(spots) => Some(spots),
-        _ => None,
     }
 }
 
@@ -500,7 +215,7 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
     }
 
     fn begin(&mut self, view: &View<'_>, grants: Grants) {
-        self.book.runs.begin(grants);
+        self.book.begin(view, grants);
         self.placer.begin(view);
     }
 
@@ -508,21 +223,26 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
         let now = view.now();
         self.book.read(view, news);
         self.book.turn_away(view, self.never, out);
-        self.catch_up(view);
-        let anew = self.profile.is_none() || !news.nodes.is_empty() || !news.refused.is_empty();
-        if anew {
-            self.rebuild(view);
+        self.calendar.catch_up(view, &self.book);
+        let anew =
+            self.calendar.profile.is_none() || !news.nodes.is_empty() || !news.refused.is_empty();
+        if self.calendar.profile.is_none() {
+            self.calendar.adopt(view, &self.book);
         }
-        self.extend_overdue(now);
-        if self.waiting.is_empty() {
-            self.starts.clear();
+        if anew {
+            self.calendar.rebuild(view);
+        }
+        self.calendar.extend_overdue(now);
+        if self.calendar.waiting.is_empty() {
+            self.calendar.starts.clear();
             return;
         }
         // The first promise could not be kept, or can't be now.
-        let first = self.starts.first().map(|(start, _)| *start);
-        let broken = first.is_some_and(|start| start < now || (self.overdue && start == now));
+        let first = self.calendar.starts.first().map(|(start, _)| *start);
+        let broken =
+            first.is_some_and(|start| start < now || (self.calendar.overdue && start == now));
         if broken {
-            self.give_up_all();
+            self.calendar.give_up_all();
         }
         let mut plan = view.plan();
         let all = self.book.surprised || anew || broken;
@@ -530,19 +250,22 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
         drop(plan);
         for place in 0..self.book.fresh.len() {
             let (_, entry) = self.book.fresh[place];
-            if self.waiting.contains_key(&entry.key) {
+            if self.calendar.waiting.contains_key(&entry.key) {
                 out.waiting(entry.job, Reason::Reservation);
             }
         }
-        if let Some(profile) = &mut self.profile
-            && profile.steps() > 64 + 4 * (self.waiting.len() + self.running.len())
+        if let Some(profile) = &mut self.calendar.profile
+            && profile.steps()
+                > 64 + 4 * (self.calendar.waiting.len() + self.calendar.running.len())
         {
             profile.forget_before(now);
         }
         // Ends that come when they are due wake us; a start may also be promised at another time. While
         // somebody overruns, what is promised moves on with the clock, and his end is what to wait for.
-        let mut starts = self.starts.iter().map(|(start, _)| *start);
-        let next = starts.find(|start| *start > now).filter(|_| !self.overdue);
+        let mut starts = self.calendar.starts.iter().map(|(start, _)| *start);
+        let next = starts
+            .find(|start| *start > now)
+            .filter(|_| !self.calendar.overdue);
         if std::mem::take(&mut self.again) {
             out.wake_at(now);
         } else if let Some(next) = next {

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use windtunnel_core::{
-    Decisions, DemandId, Fit, Grants, JobRef, JobView, Knowledge, Mark, News, Plan, Policy, Reason,
-    SimTime, Spot, TaskState, TaskView, View,
+    Decisions, DemandId, Fit, Grants, JobRef, JobView, Knowledge, Mark, News, NodeFree, NodeId,
+    Plan, Policy, Reason, SimTime, Spot, TaskState, TaskView, View,
 };
 
 use super::book::Book;
@@ -97,6 +97,8 @@ pub struct EasyBackfill<P = crate::FirstFit> {
     started: Vec<(JobRef, usize)>,
     /// Shapes that may fit in this pass, and whether beside the reservation; kept for its allocation.
     fitting: Vec<(DemandId, bool)>,
+    /// What jobs may use of the head's nodes; kept for its allocation.
+    limits: Vec<(NodeId, NodeFree)>,
     /// The next job of each; kept for its allocation.
     next: BinaryHeap<Reverse<(Key, usize)>>,
 }
@@ -130,6 +132,7 @@ impl<P: Placer> EasyBackfill<P> {
             told: Vec::new(),
             started: Vec::new(),
             fitting: Vec::new(),
+            limits: Vec::new(),
             next: BinaryHeap::new(),
         }
     }
@@ -258,13 +261,15 @@ impl<P: Placer> EasyBackfill<P> {
         let Some(job) = view.job(entry.job).filter(|_| beside) else {
             return Attempt::InTheWay;
         };
+        reservation.limits(plan, &mut self.limits);
+        if !plan.may_fit_shape_if(shape, &self.limits) {
+            return Attempt::InTheWay;
+        }
         let mark = plan.mark();
-        reservation.set_aside(plan);
-        let fit = if plan.may_fit_shape(shape) {
-            self.placer.place(job, plan)
-        } else {
-            Fit::NotNow
-        };
+        for (node, free) in &self.limits {
+            plan.set_free(*node, *free);
+        }
+        let fit = self.placer.place(job, plan);
         plan.undo_to(mark);
         let Fit::Now(spots) = fit else {
             return Attempt::InTheWay;
@@ -344,7 +349,7 @@ impl<P: Placer> EasyBackfill<P> {
     fn find_fitting(&mut self, plan: &mut Plan<'_>, out: &mut Decisions) {
         self.fitting.clear();
         for place in 0..self.book.queues.shapes().len() {
-            let shape = self.book.queues.shapes()[place];
+            let (_, shape) = self.book.queues.shapes()[place];
             if plan.may_fit_shape(shape) {
                 self.fitting.push((shape, true));
             } else {
@@ -354,12 +359,10 @@ impl<P: Placer> EasyBackfill<P> {
         if let Some((_, reservation)) = &self.head
             && !self.fitting.is_empty()
         {
-            let mark = plan.mark();
-            reservation.set_aside(plan);
+            reservation.limits(plan, &mut self.limits);
             for (shape, beside) in &mut self.fitting {
-                *beside = plan.may_fit_shape(*shape);
+                *beside = plan.may_fit_shape_if(*shape, &self.limits);
             }
-            plan.undo_to(mark);
         }
     }
 
@@ -399,7 +402,7 @@ impl<P: Placer + 'static> Policy for EasyBackfill<P> {
     }
 
     fn begin(&mut self, view: &View<'_>, grants: Grants) {
-        self.book.runs.begin(grants);
+        self.book.begin(view, grants);
         self.placer.begin(view);
     }
 

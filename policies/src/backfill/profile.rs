@@ -244,7 +244,7 @@ mod tests {
             let least = lane.least(at(from), at(from + len));
             assert_eq!(Some(&least.gpus), plain[window.clone()].iter().min());
             let until = lane.blocked_until(at(from), at(from + len), &gpus(6));
-            let last = window.filter(|second| plain[*second] < 6).last();
+            let last = window.rev().find(|second| plain[*second] < 6);
             assert_eq!(until.is_some(), last.is_some());
             if let (Some(until), Some(last)) = (until, last) {
                 assert!(

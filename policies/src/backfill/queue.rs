@@ -138,8 +138,10 @@ impl ShapeQueue {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queues {
     shapes: Vec<ShapeQueue>,
-    /// Shapes with a job that waits, in no order that matters.
-    live: Vec<DemandId>,
+    /// Shapes with a job that waits, each with the key of its first, in no order that matters.
+    live: Vec<(Key, DemandId)>,
+    /// Where each shape is in `live`.
+    place: Vec<u32>,
     len: usize,
 }
 
@@ -148,8 +150,8 @@ impl Queues {
         self.len == 0
     }
 
-    /// Shapes with a job that waits.
-    pub(crate) fn shapes(&self) -> &[DemandId] {
+    /// Shapes with a job that waits, each with the key of its first.
+    pub(crate) fn shapes(&self) -> &[(Key, DemandId)] {
         &self.live
     }
 
@@ -159,20 +161,23 @@ impl Queues {
 
     /// The first job of all. O(shapes).
     pub(crate) fn first(&self) -> Option<(DemandId, Entry)> {
-        let firsts = self.live.iter().filter_map(|&shape| {
-            let entry = self.shapes[shape.index()].first()?;
-            Some((shape, entry))
-        });
-        firsts.min_by_key(|(_, entry)| entry.key)
+        let (_, shape) = self.live.iter().min_by_key(|(key, _)| *key)?;
+        Some((*shape, self.shapes[shape.index()].first()?))
     }
 
     pub(crate) fn insert(&mut self, shape: DemandId, entry: Entry) {
         if self.shapes.len() <= shape.index() {
             self.shapes.resize_with(shape.index() + 1, Default::default);
+            self.place.resize(shape.index() + 1, 0);
         }
         let queue = &mut self.shapes[shape.index()];
         if queue.is_empty() {
-            self.live.push(shape);
+            let place = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+            self.place[shape.index()] = place;
+            self.live.push((entry.key, shape));
+        } else {
+            let first = &mut self.live[self.place[shape.index()] as usize].0;
+            *first = entry.key.min(*first);
         }
         queue.insert(entry);
         self.len += 1;
@@ -180,11 +185,18 @@ impl Queues {
 
     pub(crate) fn remove(&mut self, shape: DemandId, key: Key) {
         let queue = &mut self.shapes[shape.index()];
-        if queue.remove(key) {
-            self.len -= 1;
-            if queue.is_empty() {
-                self.live.retain(|&other| other != shape);
-            }
+        if !queue.remove(key) {
+            return;
+        }
+        self.len -= 1;
+        let place = self.place[shape.index()] as usize;
+        if let Some(first) = queue.first() {
+            self.live[place].0 = first.key;
+            return;
+        }
+        self.live.swap_remove(place);
+        if let Some((_, moved)) = self.live.get(place) {
+            self.place[moved.index()] = u32::try_from(place).unwrap_or(u32::MAX);
         }
     }
 }

@@ -21,6 +21,8 @@ struct Spare {
     gpus: u32,
     cpu: u32,
     memory: u64,
+    /// Whether its GPUs may be shared.
+    shared: bool,
 }
 
 /// A promise to one job.
@@ -36,8 +38,11 @@ pub(super) struct Reservation {
 /// Tasks placed in this very call, which the view does not show yet.
 #[derive(Debug, Default)]
 pub(super) struct Mine {
-    parts: BTreeMap<(JobId, Option<u32>), Vec<(NodeId, Grant, TaskRequest)>>,
+    parts: BTreeMap<(JobId, Option<u32>), Vec<Part>>,
 }
+
+/// What one task took, where.
+type Part = (NodeId, Grant, TaskRequest);
 
 impl Mine {
     /// Pairs tasks placed since `mark`, in order, with what they took.
@@ -121,16 +126,19 @@ impl Reservation {
             .map_or(u64::MAX, |at| at.as_nanos().saturating_sub(now.as_nanos()))
     }
 
-    /// Leaves on its nodes only what a job may use that is still there when the reservation begins.
-    /// [`Plan::undo_to`] takes it back.
-    pub(super) fn set_aside(&self, plan: &mut Plan<'_>) {
+    /// What of its nodes a job may use that is still there when the reservation begins; nodes where
+    /// that is all that is free are left out.
+    pub(super) fn limits(&self, plan: &Plan<'_>, limits: &mut Vec<(NodeId, NodeFree)>) {
+        limits.clear();
         for spare in &self.spare {
-            let mut free = *plan.free(spare.node);
-            keep_idle(&mut free, spare.gpus);
-            free.cpu = free.cpu.min(spare.cpu);
-            free.memory = free.memory.min(spare.memory);
-            if free != *plan.free(spare.node) {
-                plan.set_free(spare.node, free);
+            let free = plan.free(spare.node);
+            let short = free.whole() > spare.gpus || spare.shared;
+            if short || free.cpu > spare.cpu || free.memory > spare.memory {
+                let mut free = *free;
+                keep_idle(&mut free, spare);
+                free.cpu = free.cpu.min(spare.cpu);
+                free.memory = free.memory.min(spare.memory);
+                limits.push((spare.node, free));
             }
         }
     }
@@ -185,20 +193,21 @@ fn left_on(plan: &Plan<'_>, spots: &[Spot]) -> Vec<Spare> {
             gpus: if shared { 0 } else { free.whole() },
             cpu: if shared { 0 } else { free.cpu },
             memory: if shared { 0 } else { free.memory },
+            shared,
         }
     };
     nodes.into_iter().map(left).collect()
 }
 
-/// Leaves only so many GPUs, the lowest of those that are wholly free.
-fn keep_idle(free: &mut NodeFree, count: u32) {
+/// Leaves only the spare GPUs, the lowest of those that are wholly free, and no parts of shared ones.
+fn keep_idle(free: &mut NodeFree, spare: &Spare) {
     let devices = usize::from(free.devices);
     let mut kept = 0;
     for device in 0..devices {
         let idle = free.idle >> device & 1 == 1;
-        if idle && kept < count {
+        if idle && kept < spare.gpus {
             kept += 1;
-        } else {
+        } else if idle || spare.shared {
             free.milli -= u32::from(free.left[device]);
             free.left[device] = 0;
             free.idle &= !(1 << device);

@@ -79,7 +79,7 @@ impl Placer for RandomFit {
                 feasible.push(node);
                 from = NodeId(node.0 + 1);
             }
-            let place = u128::from(draws.next_word()) * feasible.len() as u128 >> 64;
+            let place = (u128::from(draws.next_word()) * feasible.len() as u128) >> 64;
             feasible.get(usize::try_from(place).ok()?).copied()
         })
     }

@@ -248,3 +248,29 @@ fn preemption_ends() {
         }
     }
 }
+
+/// Another policy takes over in the middle of a run: it knows what waits and what runs.
+#[test]
+fn any_policy_may_take_over() {
+    use windtunnel_core::{JobList, Platform, RunOptions, SchedulerId, Simulation, Step};
+    for seed in 0..4 {
+        let mut dice = crate::support::Dice(seed << 32);
+        let mut jobs = crate::support::mixed_jobs(seed, 100);
+        for spec in &mut jobs {
+            spec.request.groups[0].request.cpu = windtunnel_core::MilliCores(0);
+            spec.request.priority = i64::try_from(dice.roll(3)).unwrap();
+            spec.request.estimate = Some(crate::support::secs(dice.roll(60)));
+        }
+        let first = Platform::from(windtunnel_policies::policy("first-fit").unwrap());
+        let list = JobList::new(jobs);
+        let mut run = Simulation::new(nodes(4, 8), list, first, RunOptions::default()).unwrap();
+        while matches!(run.step().unwrap(), Step::Instant(now) if now < at(40)) {}
+        for policy in BATCH.iter().chain(&["priority{grace=4s}"]) {
+            let mut fork = run.fork().unwrap();
+            let other = windtunnel_policies::policy(policy).unwrap();
+            fork.replace_policy(SchedulerId(0), other);
+            let completed = fork.run().unwrap().summary.completed();
+            assert_eq!(completed, 100, "{policy}, {seed}");
+        }
+    }
+}

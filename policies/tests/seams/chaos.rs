@@ -401,6 +401,19 @@ fn jobs(dice: &mut Dice) -> Vec<JobSpec> {
 }
 
 fn chaos(seed: u64, ledger: bool) -> Simulation {
+    chaos_under(seed, ledger, Box::new(chaotic(seed, 1_000)))
+}
+
+fn chaotic(seed: u64, salt: u64) -> Chaos {
+    Chaos {
+        dice: Dice(seed * 2 + 1 + salt),
+        jobs: Vec::new(),
+    }
+}
+
+/// The same surroundings around another policy: every second time beside a chaotic one on the same
+/// pools.
+fn chaos_under(seed: u64, ledger: bool, policy: Box<dyn Policy>) -> Simulation {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     dice.roll(2);
     let model = NodeModel::gpus_only("h100", 4).with_memory(Bytes(100));
@@ -422,14 +435,10 @@ fn chaos(seed: u64, ledger: bool) -> Simulation {
         pools: PoolSet::one(PoolId(1)),
         max_nodes: 3,
     });
-    let policy = |salt| Chaos {
-        dice: Dice(seed * 2 + 1 + salt),
-        jobs: Vec::new(),
-    };
-    let mut platform = Platform::new("chaos", policy(1_000));
+    let mut platform = Platform::new("chaos", policy);
     if seed.is_multiple_of(2) {
         platform.schedulers.push(Scheduler {
-            policy: Box::new(policy(2_000)),
+            policy: Box::new(chaotic(seed, 2_000)),
             pools: PoolSet::ALL,
         });
         platform.router = vec![Route {
@@ -485,5 +494,39 @@ fn whatever_legal_things_happen_the_books_balance() {
             report.digest,
             "seed {seed}"
         );
+    }
+}
+
+/// Every policy of the registry in surroundings that fail, withhold, revoke, rent and cordon: its
+/// decisions stay valid, the books balance, and a fork goes on as the whole.
+#[test]
+fn every_policy_survives_what_happens_around_it() {
+    let seeds = std::env::var_os("CHAOS")
+        .and_then(|s| s.to_str()?.parse().ok())
+        .unwrap_or(24);
+    let more = [
+        "easy-backfill{by=oracle,placer=best-fit}",
+        "conservative-backfill{by=oracle,order=sjf}",
+        "priority{grace=6s}",
+        "replay{unrecorded=wait}",
+    ];
+    let names = windtunnel_policies::known().iter().map(|info| info.name);
+    for name in names.chain(more) {
+        for seed in 1..=seeds {
+            let make = |ledger| {
+                let policy = windtunnel_policies::policy(name).unwrap();
+                chaos_under(seed, ledger, policy)
+            };
+            let report = match make(true).run() {
+                Ok(report) => report,
+                Err(error) => panic!("{name}, seed {seed}: {error}"),
+            };
+            let mut half = make(true);
+            half.run_until(SimTime::from_secs(97), &mut NoObserver)
+                .unwrap();
+            same(&half.fork().unwrap().run().unwrap(), &report);
+            let bare = make(false).run().unwrap();
+            assert_eq!(bare.digest, report.digest, "{name}, seed {seed}");
+        }
     }
 }
