@@ -102,7 +102,8 @@ pub(super) struct Explain {
     /// The platform.
     pub(super) platform: String,
     /// The job: its id as in the first column of jobs.csv (`job-17`, or 17), or its name in the trace.
-    pub(super) job: String,
+    /// Left out: the one that waited longest.
+    pub(super) job: Option<String>,
     /// The seed; the first of the manifest if left out.
     #[arg(long, value_name = "SEED")]
     pub(super) seed: Option<u64>,

@@ -356,8 +356,8 @@ fn next(out: &mut String, options: &Compare, comparison: &Comparison, figures: &
     let (best, last) = (name(figures.first()), name(figures.last()));
     let (folder, scenario) = (options.out.display(), &*options.scenario);
     let mut lines = vec![(
-        format!("windtunnel explain {folder} {last} JOB"),
-        "why a job waited",
+        format!("windtunnel explain {folder} {last}"),
+        "why one waited longest",
     )];
     if best != last {
         let diff = format!("windtunnel diff {folder} {last} {best}");

@@ -23,7 +23,11 @@ pub(super) fn command(options: &Explain) -> Result<Verdict, ExperimentError> {
     // One run for the life, one per other platform, and those with more nodes.
     let other_runs = scenario.platforms.len() - 1;
     let progress = Progress::begin(1 + other_runs + MORE_NODES.len());
-    let life = explain::life(scenario, platform, seed, &options.job)?;
+    let job = match &options.job {
+        Some(job) => job.clone(),
+        None => explain::longest_wait(scenario, platform, seed)?.to_string(),
+    };
+    let life = explain::life(scenario, platform, seed, &job)?;
     progress.add(1);
     if past.check(platform, seed, life.digest) == Verdict::FellShort {
         return Ok(Verdict::FellShort);

@@ -95,7 +95,7 @@ fn unknown(
     let near = near.map(|(_, name)| did_you_mean(text, [&*name]));
     let range = match count {
         0 => "there are no jobs".to_owned(),
-        _ => format!("ids go from job-0 to job-{}", count - 1),
+        _ => format!("ids go from job-0 to job-{}, as in jobs.csv", count - 1),
     };
     Ok(ExperimentError::setting(
         format!("no job `{text}`"),

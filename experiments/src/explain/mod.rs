@@ -160,6 +160,29 @@ pub fn life(
     Ok(life)
 }
 
+/// The job that was queued longest in a run, the first of several.
+///
+/// # Errors
+/// The run breaks off, or has no jobs.
+///
+/// # Panics
+/// If the scenario has no such platform or seed.
+pub fn longest_wait(
+    scenario: &Scenario,
+    platform: usize,
+    seed: usize,
+) -> Result<JobId, ExperimentError> {
+    let source = JobSource::open(scenario)?;
+    let key = RunKey { platform, seed };
+    let mut longest = watch::Longest::default();
+    sweep::simulation(scenario, &source, key, false)?
+        .run_with(&mut longest)
+        .map_err(|cause| sweep::broke_off(scenario, key, cause))?;
+    longest
+        .job
+        .ok_or_else(|| ExperimentError::setting("nobody waited", "the run has no jobs"))
+}
+
 /// When the job would have started under each other platform of the scenario, in order.
 ///
 /// # Errors

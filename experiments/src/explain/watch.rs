@@ -94,6 +94,27 @@ impl Watcher {
     }
 }
 
+/// Finds the job that was queued longest, the first of several.
+#[derive(Default)]
+pub(super) struct Longest {
+    pub(super) job: Option<JobId>,
+    queued: SimDuration,
+}
+
+impl Observer for Longest {
+    fn wants_events(&self) -> bool {
+        false
+    }
+
+    fn on_job(&mut self, record: &JobRecord) {
+        let queued = record.queued();
+        let is_first = self.job.is_none_or(|job| record.job < job);
+        if self.job.is_none() || queued > self.queued || (queued == self.queued && is_first) {
+            (self.job, self.queued) = (Some(record.job), queued);
+        }
+    }
+}
+
 /// Runs to the end; `None` if the job was never submitted.
 pub(super) fn watch(
     simulation: &mut Simulation,

@@ -107,6 +107,30 @@ fn elsewhere_is_what_the_other_platform_did() {
 }
 
 #[test]
+fn left_out_it_is_the_job_that_waited_longest() {
+    let place = compared();
+    let table = place.read("out/jobs.csv");
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let at = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let places = (at("job_id"), at("platform"), at("seed"), at("queued_s"));
+    let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
+    let rows = rows.filter(|row| row[places.1] == "strict" && row[places.2] == "2");
+    let longest = rows.max_by(|a, b| {
+        let queued = |row: &[&str]| row[places.3].parse::<f64>().unwrap();
+        queued(a).total_cmp(&queued(b))
+    });
+    let done = place.run("explain out strict --seed 2");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let job = longest.unwrap()[places.0].to_owned();
+    assert!(
+        done.out.starts_with(&format!("{job}  ")),
+        "{job}: {}",
+        done.out
+    );
+}
+
+#[test]
 fn what_is_not_there_is_told() {
     let place = compared();
     for (arguments, what) in [
