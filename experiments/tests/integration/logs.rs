@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use windtunnel::core::{Names, Work};
-use windtunnel::traces::{SwfOptions, SwfReader};
+use windtunnel::core::{JobSpec, Names, Work};
+use windtunnel::traces::SwfReader;
 
 use super::support::Place;
 
@@ -224,16 +224,55 @@ fn fifo(jobs: &[(u64, u64, u64)], processors: u64) -> Vec<u64> {
     jobs.iter().map(start).collect()
 }
 
+/// Start of each job in whole seconds, by its place in the log, of a run of one policy on one machine.
+fn starts(path: &Path, cores: u32, policy: &str) -> (Vec<u64>, Place) {
+    let toml = scenario(&path.display().to_string(), cores, &[policy]);
+    let place = Place::new().file("log.toml", toml);
+    let done = place.run("run log.toml --out out");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let table = place.read("out/jobs.csv");
+    let numbers = column(&table, "job_id");
+    let mut found = vec![0; numbers.len()];
+    for (number, start) in numbers.iter().zip(&column(&table, "starting_time")) {
+        let place: usize = number.trim_start_matches("job-").parse().unwrap();
+        found[place] = start.parse::<u64>().unwrap();
+    }
+    (found, place)
+}
+
+fn jobs_of(path: &Path) -> Vec<JobSpec> {
+    let reader = SwfReader::open(path).unwrap();
+    reader.read_all(&mut Names::default()).unwrap().jobs
+}
+
+/// By their own times KTH-SP2 has up to 104 processors of 100 in use at once, and Curie 99,701 of
+/// 93,312, if jobs count that were cancelled in the second in which they started.
+#[test]
+fn a_replay_repeats_every_start_of_every_log() {
+    for (log, processors) in [
+        ("KTH-SP2-1996-2", 104),
+        ("CEA-Curie-2012-excerpt-36k", 99_701),
+        ("HPC2N-2002-excerpt", 240),
+        ("MetaCentrum-zewura-2013", 2_176),
+    ] {
+        let Some(path) = public(&format!("swf/{log}.swf.gz")) else {
+            return;
+        };
+        let recorded: Vec<u64> = jobs_of(&path)
+            .iter()
+            .map(|job| job.profile.recorded.as_ref().unwrap().start.as_nanos() / 1_000_000_000)
+            .collect();
+        let (found, _) = starts(&path, processors, "replay");
+        assert_eq!(found, recorded, "{log}");
+    }
+}
+
 #[test]
 fn kth_under_fifo_is_what_an_independent_fifo_says() {
     let Some(path) = public("swf/KTH-SP2-1996-2.swf.gz") else {
         return;
     };
-    let reader = SwfReader::open(&path).unwrap();
-    let reader = reader.with_options(SwfOptions::default());
-    let trace = reader.read_all(&mut Names::default()).unwrap();
-    let jobs: Vec<(u64, u64, u64)> = trace
-        .jobs
+    let jobs: Vec<(u64, u64, u64)> = jobs_of(&path)
         .iter()
         .map(|job| {
             let Work::Uniform(run) = job.profile.work else {
@@ -243,18 +282,7 @@ fn kth_under_fifo_is_what_an_independent_fifo_says() {
             (job.submit.as_nanos() / 1_000_000_000, size, run.as_secs())
         })
         .collect();
-    let toml = scenario(&path.display().to_string(), 100, &["fifo"]);
-    let place = Place::new().file("kth.toml", toml);
-    let done = place.run("run kth.toml --out out");
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let table = place.read("out/jobs.csv");
-    let numbers = column(&table, "job_id");
-    let starts = column(&table, "starting_time");
-    let mut found = vec![0; jobs.len()];
-    for (number, start) in numbers.iter().zip(&starts) {
-        let place: usize = number.trim_start_matches("job-").parse().unwrap();
-        found[place] = start.parse::<u64>().unwrap();
-    }
+    let (found, place) = starts(&path, 100, "fifo");
     assert_eq!(found, fifo(&jobs, 100));
     // All of the work, and nothing else, was held: 562,394 processor-hours.
     let work: u64 = jobs.iter().map(|(_, size, run)| size * run).sum();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use windtunnel_core::units::{MILLI_PER_GPU, PPM, RATE_ONE};
 use windtunnel_core::{
     Advance, Bucket, DemandId, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobSpec,
-    JobView, Keeps, LedgerRow, NodeEvent, NodeId, Observer, PoolId, PoolSet, QueueId, Reason,
+    JobView, Keeps, LedgerReport, NodeEvent, NodeId, Observer, PoolId, PoolSet, QueueId, Reason,
     SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure, View, Work,
 };
 
@@ -139,6 +139,9 @@ pub(crate) struct Naive {
     /// Milli-GPU·ppm of each line since the last instant.
     levels: BTreeMap<Line, u128>,
     sums: BTreeMap<Line, u128>,
+    /// Cores that tasks hold since the last instant [milli], and their sum over time.
+    cores: u128,
+    core_sum: u128,
     records: Vec<JobRecord>,
 }
 
@@ -172,6 +175,8 @@ impl Naive {
             ended: BTreeMap::new(),
             levels,
             sums: BTreeMap::new(),
+            cores: 0,
+            core_sum: 0,
             records: Vec::new(),
         }
     }
@@ -180,6 +185,7 @@ impl Naive {
     fn pass(&mut self, now: SimTime) {
         let length = now.since(self.now).as_nanos();
         self.now = now;
+        self.core_sum += self.cores * u128::from(length);
         for (line, level) in &self.levels {
             *self.sums.entry(*line).or_default() += level * u128::from(length);
         }
@@ -474,6 +480,12 @@ impl Naive {
     /// Books nodes that are not usable and what holds set aside; returns where tasks may go.
     fn cluster(&mut self, view: &View<'_>) -> Vec<Place> {
         let mut places = Vec::new();
+        let holds = |task: &windtunnel_core::TaskView<'_>| {
+            let kept = task.suspended().map_or(Keeps::Everything, |kept| kept.0);
+            kept == Keeps::Everything
+        };
+        let tasks = view.nodes().flat_map(|node| node.tasks()).filter(holds);
+        self.cores = tasks.map(|task| u128::from(task.request().cpu.0)).sum();
         for (pool, id) in self.case.supply().pools.iter().zip(0..) {
             let id = PoolId(id);
             let capacity = u64::from(u32::from(pool.model.gpus) * MILLI_PER_GPU);
@@ -725,9 +737,10 @@ impl Naive {
     }
 
     /// Compares with what the engine found.
-    pub(crate) fn check(&self, rows: &[LedgerRow]) -> Result<(), TestCaseError> {
+    pub(crate) fn check(&self, ledger: &LedgerReport) -> Result<(), TestCaseError> {
+        prop_assert_eq!(ledger.cpu_allocated, self.core_sum, "cores held");
         let mut theirs: BTreeMap<Line, u128> = BTreeMap::new();
-        for row in rows {
+        for row in &ledger.rows {
             *theirs
                 .entry((row.pool, row.bucket, row.reason))
                 .or_default() += row.amount;
@@ -907,6 +920,6 @@ proptest! {
         let mut naive = Naive::new(&case, &log);
         let run = case.simulation(&log).run_with(&mut naive);
         let report = run.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        naive.check(&report.ledger.unwrap().rows)?;
+        naive.check(&report.ledger.unwrap())?;
     }
 }
