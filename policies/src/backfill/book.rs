@@ -264,7 +264,6 @@ impl Book {
         }
         if known.array && found.is_none() {
             self.forget_tasks(job);
-            known.array = false;
         }
         if known.placed && found.is_none_or(|found| !holds(found)) {
             known.placed = false;

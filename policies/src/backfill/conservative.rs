@@ -44,8 +44,9 @@ use crate::run_time::{By, RunTimes};
 /// has room. A compression: so much per waiting job. With exact estimates there are none.
 ///
 /// # Differences
-/// A job of no length is planned for 1 ns. The textbook plans on a count of processors and so does this where there is one node (a test
-/// compares every start). Fractions of GPUs are planned as whole ones.
+/// A job of no length is planned for 1 ns. The textbook plans on a count of processors, and so does
+/// this where there is one node (a test compares every start). Fractions of GPUs are planned as whole
+/// ones, so where pools share GPUs this policy packs worse than it could.
 ///
 /// # Reference
 /// Feitelson and Weil, *Utilization and Predictability in Scheduling the IBM SP2 with Backfilling*,
@@ -173,7 +174,13 @@ impl<P: Placer> ConservativeBackfill<P> {
                 .iter()
                 .take_while(|(start, _)| *start <= now);
             self.due.extend(starts.map(|(_, key)| *key));
-            self.due.extend(&self.calendar.unplanned);
+            if self.book.grew {
+                self.due.extend(&self.calendar.unplanned);
+            } else {
+                // Nothing was given back: who could not be promised anything still can't.
+                let fresh = self.book.fresh.iter();
+                self.due.extend(fresh.map(|(_, entry)| entry.key));
+            }
             self.due.sort_unstable();
         }
         self.hopeless.clear();

@@ -1,7 +1,9 @@
 //! What a plan answers.
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run};
-use windtunnel_core::Advance;
+use windtunnel_core::{
+    Advance, Fit, JobSpec, NodeId, NodeModel, SimDuration, SimTime, Supply, TaskRequest, World,
+};
 
 /// Five tasks of an array on three GPUs: three start at once, two when those end. A gang of five would
 /// wait for ever.
@@ -24,4 +26,48 @@ fn arrays_take_what_is_left() {
     let (_, log) = run(nodes(2, 4), vec![job(4, 15), array], FirstFit, 30);
     let ends: Vec<_> = log.records.iter().map(|r| (r.job.0, r.end)).collect();
     assert_eq!(ends, [(0, at(15)), (1, at(20))]);
+}
+
+/// What fits if other capacity were free, asked without a change; what was taken, given back.
+#[test]
+fn a_plan_answers_for_shapes_and_remembers_what_was_taken() {
+    let supply = Supply::uniform(NodeModel::gpus_only("h100", 4).with_cores(8), 2);
+    let mut world = World::new(&supply).unwrap();
+    let minute = SimDuration::from_mins(1);
+    let mut submit = |request: TaskRequest, tasks| {
+        let spec = JobSpec::new(SimTime::ZERO, request, minute).tasks(tasks);
+        world.submit(spec).unwrap()
+    };
+    let pair = submit(TaskRequest::gpus(3), 2);
+    let whole = submit(TaskRequest::gpus(4).with_cores(8), 1);
+    let view = world.view();
+    let (pair, whole) = (view.job(pair).unwrap(), view.job(whole).unwrap());
+    let mut plan = view.plan();
+    let mark = plan.mark();
+    for job in [pair, whole] {
+        assert_eq!(plan.may_fit_shape(job.shape()), plan.may_fit(job));
+    }
+    // With one node full, the pair has no room; with the other too, nor has the whole node's job.
+    let mut full = *plan.free(NodeId(0));
+    (full.idle, full.milli, full.left) = (0, 0, [0; windtunnel_core::MAX_DEVICES]);
+    let one = [(NodeId(0), full)];
+    let both = [(NodeId(0), full), (NodeId(1), full)];
+    assert!(!plan.may_fit_shape_if(pair.shape(), &one));
+    assert!(plan.may_fit_shape_if(whole.shape(), &one));
+    assert!(!plan.may_fit_shape_if(whole.shape(), &both));
+    assert!(plan.may_fit_shape(pair.shape()), "asking changed nothing");
+
+    assert!(matches!(plan.first_fit(pair), Fit::Now(_)));
+    let taken = plan.taken_since(mark);
+    let gpus: Vec<_> = taken
+        .iter()
+        .map(|(node, grant)| (node.0, grant.devices.0))
+        .collect();
+    assert_eq!(gpus, [(0, 0b111), (1, 0b111)]);
+    assert!(!plan.may_fit_shape(whole.shape()));
+    let request = pair.groups()[0].request;
+    for (node, grant) in taken {
+        plan.give_back(node, grant, &request);
+    }
+    assert!(plan.may_fit_shape(whole.shape()));
 }
