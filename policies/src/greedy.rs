@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use smallvec::SmallVec;
 use windtunnel_core::{
-    Advance, Decisions, Fit, Grants, JobId, JobNews, JobRef, News, Policy, Reason, TaskState, View,
+    Advance, Decisions, DemandId, Fit, Grants, JobId, JobNews, JobRef, News, Policy, Reason,
+    TaskState, View,
 };
 
 use crate::fifo::Never;
@@ -34,7 +35,8 @@ use crate::place::Placer;
 ///
 /// # Complexity
 /// O(S + K log S + placing) per decision for S distinct shapes among the pending jobs and K jobs
-/// started; the number of pending jobs plays no part. Once one job of a shape does not fit, no later
+/// started; the number of pending jobs plays no part. Until capacity is given back, a shape that did
+/// not fit costs one comparison. Once one job of a shape does not fit, no later
 /// one of the same shape can, so the pending jobs are merged from one list per shape, and a shape
 /// leaves the merge with its first failure.
 ///
@@ -68,6 +70,8 @@ pub struct Greedy<P> {
     never: Never,
     /// Jobs started in full in this call, ascending; kept for its allocation.
     started: Vec<JobId>,
+    /// By unit shape: [`Plan::given`] when no job of it could fit, and one more.
+    failed: Vec<u64>,
     /// Heads of the shapes that may still fit; kept for its allocation.
     heads: BinaryHeap<Reverse<(JobId, usize)>>,
 }
@@ -80,6 +84,7 @@ impl<P: Placer> Greedy<P> {
             placer,
             never: Never::default(),
             started: Vec::new(),
+            failed: Vec::new(),
             heads: BinaryHeap::new(),
         }
     }
@@ -96,14 +101,21 @@ impl<P: Placer> Greedy<P> {
         // Held inline while few shapes may fit, which is the rule.
         let mut lists: SmallVec<[_; 4]> = SmallVec::new();
         for shape in view.pending_shapes() {
+            if self.failed.get(shape.id().index()) == Some(&(plan.given() + 1)) {
+                continue;
+            }
             let mut jobs = shape.jobs();
             let Some(first) = jobs.next() else { continue };
             if self.placer.may_fit(first, &mut plan) {
                 self.heads.push(Reverse((first.job_id(), lists.len())));
                 lists.push((first, jobs));
-            } else if self.never == Never::Reject && !first.can_ever_fit() {
+                continue;
+            }
+            if self.never == Never::Reject && !first.can_ever_fit() {
                 out.reject(first.id());
                 jobs.for_each(|job| out.reject(job.id()));
+            } else {
+                remember(&mut self.failed, shape.id(), plan.given() + 1);
             }
         }
         while let Some(Reverse((id, list))) = self.heads.pop() {
@@ -156,12 +168,20 @@ impl<P: Placer> Greedy<P> {
     }
 }
 
+fn remember(failed: &mut Vec<u64>, shape: DemandId, given: u64) {
+    if failed.len() <= shape.index() {
+        failed.resize(shape.index() + 1, 0);
+    }
+    failed[shape.index()] = given;
+}
+
 impl<P: Placer + 'static> Policy for Greedy<P> {
     fn name(&self) -> &str {
         self.placer.name()
     }
 
     fn begin(&mut self, view: &View<'_>, _: Grants) {
+        self.failed.clear();
         self.placer.begin(view);
     }
 

@@ -217,6 +217,13 @@ impl<'a> Plan<'a> {
         Fit::Now(spots)
     }
 
+    /// A counter that grows whenever capacity is given back, be it by undoing what this plan took:
+    /// while it stands still, what did not fit does not fit.
+    #[must_use]
+    pub fn given(&self) -> u64 {
+        self.space.given()
+    }
+
     /// A quick answer that may err towards yes: `false` if the job certainly does not fit now.
     ///
     /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.

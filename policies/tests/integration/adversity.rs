@@ -40,6 +40,24 @@ fn a_job_that_never_fits_is_rejected_by_batch_policies() {
     }
 }
 
+/// The second comes when nothing was given back since the first, and is another job.
+#[test]
+fn every_job_that_never_fits_is_rejected() {
+    let jobs = vec![
+        job(1, 50),
+        job(4, 5).tasks(3),
+        later(10, job(4, 5).tasks(3)),
+    ];
+    let scenario = Scenario::new(nodes(2, 4), jobs);
+    for policy in BATCH {
+        let (report, log) = scenario.run(policy);
+        assert_eq!(report.end, at(50), "{policy}");
+        let rejected = log.records.iter();
+        let rejected = rejected.filter(|r| r.outcome == Some(Outcome::Rejected));
+        assert_eq!(rejected.count(), 2, "{policy}");
+    }
+}
+
 #[test]
 fn a_job_that_never_fits_may_wait() {
     let mut scenario = Scenario::new(nodes(2, 4), vec![job(4, 5).tasks(3), job(1, 5)]);

@@ -1,6 +1,5 @@
 //! Which nodes were touched, in order, so that every index can catch up when it is asked.
 
-use crate::device::NodeFree;
 use crate::ids::NodeId;
 
 /// Touched nodes, oldest first; positions count all that ever were.
@@ -30,15 +29,15 @@ impl TouchLog {
         self.start + self.entries.len() as u64
     }
 
-    /// A node had `old` free and has `new` free now.
-    pub(super) fn push(&mut self, node: NodeId, old: &NodeFree, new: &NodeFree) {
+    /// A node changed; whether something of it was given back.
+    pub(super) fn push(&mut self, node: NodeId, gave: bool) {
         if self.entries.len() > 4 * self.latest.len() + 1_024 {
             self.start += self.entries.len() as u64;
             self.entries.clear();
         }
         self.entries.push(node);
         self.latest[node.index()] = self.end();
-        if !new.is_within(old) {
+        if gave {
             self.gave = self.end();
         }
     }

@@ -17,7 +17,7 @@ use crate::job::{GpuRequest, TaskRequest};
 use crate::plan::Scorer;
 use crate::units::{Bytes, MilliCores};
 use log::TouchLog;
-use scores::ScoreIndex;
+use scores::ScoreSlot;
 use shapes::{Nodes, ShapeIndex};
 use whole::WholeIndex;
 
@@ -52,12 +52,14 @@ pub(crate) struct Space {
     /// Whether nodes of different pools take turns.
     mixed: bool,
     log: TouchLog,
+    /// How often something was given back.
+    given: u64,
     /// By shape: tasks that fit.
     shapes: Shapes,
     /// By shape: the same ignoring CPU and memory.
     gpu_shapes: Shapes,
     /// By scorer and shape: the best node.
-    scores: Vec<(TypeId, Vec<Option<Box<ScoreIndex>>>)>,
+    scores: Vec<(TypeId, Vec<ScoreSlot>)>,
     whole: Option<Box<WholeIndex>>,
     journal: Vec<(NodeId, NodeFree)>,
     /// Nodes that a dropped plan left changed; see [`Space::abandon`].
@@ -68,6 +70,7 @@ impl Space {
     pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>, pool_of: Vec<PoolId>) -> Self {
         Self {
             log: TouchLog::new(nodes.len()),
+            given: 0,
             nodes,
             pools,
             mixed: !pool_of.is_sorted(),
@@ -114,6 +117,11 @@ impl Space {
         }
     }
 
+    /// Grows whenever a node has more of anything free than before.
+    pub(crate) fn given(&self) -> u64 {
+        self.given
+    }
+
     pub(crate) fn mark(&self) -> usize {
         self.journal.len()
     }
@@ -138,9 +146,11 @@ impl Space {
             let pool = self.pool_of[node.index()].index();
             index.update(node, pool, &free);
         }
+        let gave = !free.is_within(&old);
+        self.given += u64::from(gave);
         let is_indexed = !self.shapes.is_empty() || !self.gpu_shapes.is_empty();
         if is_indexed || !self.scores.is_empty() {
-            self.log.push(node, &old, &free);
+            self.log.push(node, gave);
         }
     }
 
@@ -191,16 +201,9 @@ impl Space {
         });
         let shapes = &mut self.scores[place].1;
         if shapes.len() <= shape.index() {
-            shapes.resize(shape.index() + 1, None);
+            shapes.resize(shape.index() + 1, ScoreSlot::default());
         }
-        let slot = &mut shapes[shape.index()];
-        let is_current = slot
-            .as_mut()
-            .is_some_and(|index| index.catch_up::<S>(nodes, &self.log, request));
-        if !is_current {
-            *slot = Some(Box::new(ScoreIndex::new::<S>(nodes, &self.log, request)));
-        }
-        slot.as_ref().and_then(|index| index.best())
+        shapes[shape.index()].best::<S>(nodes, &self.log, request)
     }
 
     /// Pools of a set with nodes of a model the request accepts.
