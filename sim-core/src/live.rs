@@ -441,6 +441,9 @@ fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
         Advance::Between { max, .. } => Some(max),
         _ => None,
     };
+    // Exactly: most jobs have one task, and long queues many jobs.
+    job.tasks
+        .reserve_exact(job.spec.request.task_count() as usize);
     for (group, place) in job.spec.request.groups.iter().zip(0..) {
         for index in 0..elastic.unwrap_or(group.count) {
             job.tasks.push(Task::new(place, index));
@@ -452,6 +455,7 @@ fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
     } else {
         1
     };
+    job.units.reserve_exact(units);
     for unit in 0..units {
         job.units.push(new_unit(&job.spec, unit));
     }

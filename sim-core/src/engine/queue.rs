@@ -169,7 +169,15 @@ impl<E> EventQueue<E> {
 
     #[inline]
     fn first(&mut self) -> Option<Entry> {
-        if self.next.is_none() && self.slots.live > 0 {
+        if self.next.is_some() {
+            return self.next;
+        }
+        self.find_first()
+    }
+
+    #[inline(never)]
+    fn find_first(&mut self) -> Option<Entry> {
+        if self.slots.live > 0 {
             self.next = self.ladder.first(|entry| self.slots.holds(entry.handle));
         }
         self.next
