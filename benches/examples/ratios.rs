@@ -152,7 +152,7 @@ fn fill(rounds: usize) {
     // One more for the caches, which is not counted.
     for round in 0..=rounds {
         let (rate, digest) = run(policy("best-fit").expect("built in"));
-        let (plain, same) = run(Box::new(NaiveBestFit::default()));
+        let (plain, same) = run(Box::<NaiveBestFit>::default());
         assert_eq!(digest, same, "both take the same decisions");
         if round > 0 {
             ours.push(rate);
