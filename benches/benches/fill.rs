@@ -16,7 +16,7 @@ fn fill(c: &mut Criterion) {
     for name in ["best-fit", "first-fit", "kube-default", "naive-best-fit"] {
         let chosen = || -> Box<dyn Policy> {
             match name {
-                "naive-best-fit" => Box::new(NaiveBestFit::default()),
+                "naive-best-fit" => Box::<NaiveBestFit>::default(),
                 name => policy(name).expect("built in"),
             }
         };

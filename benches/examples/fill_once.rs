@@ -12,7 +12,7 @@ fn main() {
     for ledger in [false, true] {
         for _ in 0..times {
             let chosen = match &*name {
-                "naive" => Box::new(NaiveBestFit::default()),
+                "naive" => Box::<NaiveBestFit>::default(),
                 name => policy(name).expect("a policy of the registry"),
             };
             let simulation = case.simulation(chosen, ledger);
