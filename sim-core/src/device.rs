@@ -241,7 +241,16 @@ impl NodeFree {
     /// # Panics
     /// If a GPU would have more than a whole: something was given back twice.
     pub fn give(&mut self, grant: Grant, cpu: u32, memory: u64) {
-        if grant.milli_each > 0 {
+        if u32::from(grant.milli_each) == MILLI_PER_GPU {
+            for device in grant.devices.iter() {
+                let before = std::mem::replace(&mut self.left[device], grant.milli_each);
+                assert!(
+                    before == 0,
+                    "GPU {device} given back twice: {before} thousandths were left"
+                );
+            }
+            self.idle |= grant.devices.0;
+        } else if grant.milli_each > 0 {
             for device in grant.devices.iter() {
                 let left = &mut self.left[device];
                 *left += grant.milli_each;

@@ -176,7 +176,10 @@ impl Ledger {
                 gauge.raise(amount, now)
             }
         };
-        shift(Bucket::AllocatedRounding, grant.milli() - requested, PPM);
+        let rounding = grant.milli() - requested;
+        if rounding > 0 {
+            shift(Bucket::AllocatedRounding, rounding, PPM);
+        }
         match mode {
             Mode::None => {}
             Mode::Startup => shift(Bucket::AllocatedStartup, requested, PPM),

@@ -193,23 +193,33 @@ impl Simulation {
         {
             self.inboxes.post_scheduler(scheduler).tasks.push(change);
         }
-        let interest = self.inboxes.interest[kind.index()];
-        let lost = matches!(
-            change.end,
-            Some(TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::Refused(_))
-        );
-        let limited = job.spec.request.limit.is_some() && self.world.limit == LimitMode::Exact;
-        let wanted = (lost && interest.lost) || (!lost && (interest.progress || limited));
         let finished = matches!(change.end, Some(TaskEnd::Done | TaskEnd::JobFinished));
-        if wanted && !finished && by != Component::Controller(kind) {
-            self.inboxes.post(kind.index()).tasks.push(change);
+        if !finished && by != Component::Controller(kind) {
+            let interest = self.inboxes.interest[kind.index()];
+            let lost = matches!(
+                change.end,
+                Some(TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::Refused(_))
+            );
+            let limited =
+                || job.spec.request.limit.is_some() && self.world.limit == LimitMode::Exact;
+            let wanted = if lost {
+                interest.lost
+            } else {
+                interest.progress || limited()
+            };
+            if wanted {
+                self.inboxes.post(kind.index()).tasks.push(change);
+            }
         }
-        // An eviction that requeues ends an attempt too: the next one is what there is to see of it.
-        let requeued =
-            change.task.attempt > 0 && matches!(change.now, TaskState::Pending | TaskState::Gated);
-        let told = by != Component::Admission && (change.end.is_some() || requeued);
-        if let (Some(place), true) = (self.inboxes.admission, told) {
-            self.inboxes.post(place).tasks.push(change);
+        if let Some(place) = self.inboxes.admission
+            && by != Component::Admission
+        {
+            // An eviction that requeues ends an attempt too: the next one is what there is to see.
+            let requeued = change.task.attempt > 0
+                && matches!(change.now, TaskState::Pending | TaskState::Gated);
+            if change.end.is_some() || requeued {
+                self.inboxes.post(place).tasks.push(change);
+            }
         }
     }
 
