@@ -105,6 +105,7 @@ pub mod units;
 mod admission;
 mod arrivals;
 mod autoscaler;
+mod by_reason;
 mod controller;
 mod decision;
 mod device;

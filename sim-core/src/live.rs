@@ -1,15 +1,19 @@
 //! Live jobs: what the engine keeps of a job between its submission and the last news of its end.
 
+use smallvec::SmallVec;
+
+use crate::by_reason::ByReason;
 use crate::decision::Keeps;
 use crate::device::Grant;
 use crate::engine::EventHandle;
 use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
 use crate::job::{Advance, JobSpec};
 use crate::per_pool::PerPool;
-use crate::reason::{REASONS, Reason};
+use crate::reason::Reason;
 use crate::speed::Slices;
 use crate::task::{Outcome, TaskEnd, TaskState};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
+use crate::units::RATE_ONE;
 
 /// "No slot" in intrusive lists.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -117,10 +121,10 @@ impl Task {
 /// Something that makes progress: a gang, an elastic job, or one task of an array.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
-    /// Work left, in ns × 10⁻⁹ of the reference rate; `None` never ends.
-    pub(crate) left: Option<u128>,
+    /// Work left, in ns × 10⁻⁹ of the reference rate; means nothing if it never ends.
+    pub(crate) left: u128,
     /// Work left as of the last save.
-    pub(crate) left_saved: Option<u128>,
+    pub(crate) left_saved: u128,
     /// Progress since the last save of a unit without end is not tracked; this is the work done.
     pub(crate) done: u128,
     /// Current rate; zero unless it advances.
@@ -129,6 +133,8 @@ pub(crate) struct Unit {
     pub(crate) slices: Slices,
     /// Slices under which its advancing tasks are booked.
     pub(crate) booked: Slices,
+    /// Whether it never ends.
+    pub(crate) endless: bool,
     pub(crate) advancing: bool,
     /// Since when the current rate holds.
     pub(crate) since: SimTime,
@@ -148,8 +154,9 @@ pub(crate) struct Unit {
 impl Unit {
     fn new() -> Self {
         Self {
-            left: None,
-            left_saved: None,
+            left: 0,
+            left_saved: 0,
+            endless: false,
             done: 0,
             rate: 0,
             slices: Slices::USEFUL,
@@ -172,9 +179,9 @@ pub(crate) struct WaitBook {
     /// The lane it waits in, if any.
     pub(crate) lane: Option<u32>,
     /// The lane's counters when it joined \[ns\].
-    pub(crate) snapshot: [u64; REASONS],
+    pub(crate) snapshot: ByReason,
     /// Waited so far \[ns\].
-    pub(crate) waited: [u64; REASONS],
+    pub(crate) waited: ByReason,
     /// GPUs it demands in its lane \[milli\].
     pub(crate) demand: u64,
 }
@@ -185,7 +192,7 @@ pub(crate) struct Job {
     pub(crate) live: bool,
     pub(crate) spec: JobSpec,
     pub(crate) scheduler: SchedulerId,
-    pub(crate) shapes: Vec<ShapeId>,
+    pub(crate) shapes: SmallVec<[ShapeId; 1]>,
     /// Pools it may run on: its scheduler's, within what admission allows.
     pub(crate) pools: PoolSet,
     pub(crate) tasks: Vec<Task>,
@@ -219,7 +226,7 @@ pub(crate) struct Job {
     pub(crate) recorded: bool,
     pub(crate) never_fits: bool,
     /// Most milli-GPUs held at once, for the record.
-    pub(crate) nodes_used: Vec<NodeId>,
+    pub(crate) nodes_used: SmallVec<[NodeId; 4]>,
 }
 
 /// Neighbours in an intrusive list.
@@ -392,7 +399,7 @@ fn blank(spec: JobSpec) -> Job {
         live: false,
         spec,
         scheduler: SchedulerId(0),
-        shapes: Vec::new(),
+        shapes: SmallVec::new(),
         pools: PoolSet::EMPTY,
         tasks: Vec::new(),
         units: Vec::new(),
@@ -408,8 +415,8 @@ fn blank(spec: JobSpec) -> Job {
         }; 2],
         wait: WaitBook {
             lane: None,
-            snapshot: [0; REASONS],
-            waited: [0; REASONS],
+            snapshot: ByReason::default(),
+            waited: ByReason::default(),
             demand: 0,
         },
         wait_dirty: false,
@@ -424,7 +431,7 @@ fn blank(spec: JobSpec) -> Job {
         outcome: None,
         recorded: false,
         never_fits: false,
-        nodes_used: Vec::new(),
+        nodes_used: SmallVec::new(),
     }
 }
 
@@ -467,12 +474,10 @@ fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
         prev: NONE,
         next: NONE,
     }; 2];
-    job.wait = WaitBook {
-        lane: None,
-        snapshot: [0; REASONS],
-        waited: [0; REASONS],
-        demand: 0,
-    };
+    job.wait.lane = None;
+    job.wait.demand = 0;
+    job.wait.snapshot.clear();
+    job.wait.waited.clear();
     job.wait_dirty = false;
     job.told = false;
     job.start = None;
@@ -496,10 +501,12 @@ pub(crate) fn new_unit(spec: &JobSpec, unit: usize) -> Unit {
         Work::Uniform(work) => Some(*work),
         Work::PerTask(each) => each.get(unit).copied(),
     };
-    let left = work.map(|w| u128::from(w.as_nanos()) * u128::from(crate::units::RATE_ONE));
+    let ahead = |work: SimDuration| u128::from(work.as_nanos()) * u128::from(RATE_ONE);
+    let left = work.map_or(0, ahead);
     Unit {
         left,
         left_saved: left,
+        endless: work.is_none(),
         ..Unit::new()
     }
 }

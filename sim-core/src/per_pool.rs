@@ -5,49 +5,49 @@ use std::ops::AddAssign;
 use crate::ids::PoolId;
 
 /// An amount per pool; the first one is held inline, as nearly always there is no other.
-#[derive(Clone, Debug)]
+///
+/// Every live job has three of these, so they are kept small.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PerPool<V> {
-    first: Option<(PoolId, V)>,
-    more: Vec<(PoolId, V)>,
+    pool: Option<PoolId>,
+    sum: V,
+    #[expect(clippy::box_collection, reason = "a word instead of three")]
+    more: Option<Box<Vec<(PoolId, V)>>>,
 }
 
-impl<V> Default for PerPool<V> {
-    fn default() -> Self {
-        Self {
-            first: None,
-            more: Vec::new(),
-        }
-    }
-}
-
-impl<V: AddAssign + Copy> PerPool<V> {
+impl<V: AddAssign + Copy + Default> PerPool<V> {
     #[inline]
     pub(crate) fn add(&mut self, pool: PoolId, amount: V) {
-        match &mut self.first {
-            None => self.first = Some((pool, amount)),
-            Some((known, sum)) if *known == pool => *sum += amount,
-            Some(_) => self.add_further(pool, amount),
+        if self.pool == Some(pool) {
+            self.sum += amount;
+        } else if self.pool.is_none() {
+            (self.pool, self.sum) = (Some(pool), amount);
+        } else {
+            self.add_further(pool, amount);
         }
     }
 
     #[cold]
     fn add_further(&mut self, pool: PoolId, amount: V) {
-        match self.more.iter_mut().find(|(known, _)| *known == pool) {
+        let more = self.more.get_or_insert_default();
+        match more.iter_mut().find(|(known, _)| *known == pool) {
             Some((_, sum)) => *sum += amount,
-            None => self.more.push((pool, amount)),
+            None => more.push((pool, amount)),
         }
     }
 
     /// Pools and their sums, in the order in which they came.
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PoolId, V)> {
-        self.first.iter().chain(&self.more).copied()
+        let first = self.pool.map(|pool| (pool, self.sum));
+        let more = self.more.iter().flat_map(|more| more.iter().copied());
+        first.into_iter().chain(more)
     }
 
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.first = None;
-        self.more.clear();
+        self.pool = None;
+        self.more = None;
     }
 }
 

@@ -4,6 +4,7 @@
 //! level changes. Cost: O(levels that change) per instant.
 
 use super::bucket::{BUCKETS, Bucket};
+use crate::by_reason::bits;
 use crate::device::Grant;
 use crate::ids::PoolId;
 use crate::live::Mode;
@@ -98,16 +99,6 @@ impl Charge {
         }
         (self.stranded, self.fragmented, self.insufficient) = (0, 0, 0);
     }
-}
-
-/// The bits that are set, ascending.
-pub(crate) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let bit = mask.trailing_zeros() as usize;
-        let found = mask != 0;
-        mask &= mask.wrapping_sub(1);
-        found.then_some(bit)
-    })
 }
 
 /// What a task's GPUs do: what to book them under.

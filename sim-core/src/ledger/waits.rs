@@ -8,7 +8,8 @@
 
 use smallvec::SmallVec;
 
-use super::book::{Charge, bits};
+use super::book::Charge;
+use crate::by_reason::bits;
 use crate::decision::Keeps;
 use crate::ids::{DemandId, PoolSet, QueueId, SchedulerId};
 use crate::live::Job;
@@ -219,7 +220,7 @@ impl Waits {
         entry.flush(now);
         entry.jobs += 1;
         entry.milli += milli;
-        job.wait.snapshot = entry.total;
+        job.wait.snapshot.copy(&entry.total, entry.counted);
         job.wait.lane = Some(lane);
         job.wait.demand = milli;
         if let Some(demand) = entry.demand {
@@ -250,7 +251,10 @@ impl Waits {
         entry.jobs -= 1;
         entry.milli -= milli;
         for reason in bits(entry.counted) {
-            job.wait.waited[reason] += entry.total[reason] - job.wait.snapshot[reason];
+            let waited = entry.total[reason] - job.wait.snapshot.get(reason);
+            if waited > 0 {
+                job.wait.waited.add(reason, waited);
+            }
         }
         let demand = entry.demand;
         self.resum(lane, milli, 0);

@@ -153,7 +153,7 @@ impl Simulation {
             submit: job.spec.submit,
             start: job.start,
             end: self.world.now,
-            queued: SimDuration::from_nanos(job.wait.waited.iter().sum()),
+            queued: SimDuration::from_nanos(job.wait.waited.sum()),
         });
         if self.scratch.recording_jobs {
             let record = self.full_record(slot);
@@ -186,7 +186,7 @@ impl Simulation {
             limit: request.limit,
             attempts: attempts.unwrap_or(0),
             preemptions: job.preemptions,
-            waited: job.wait.waited,
+            waited: job.wait.waited.all(),
             useful: job.useful - job.lost,
             lost: job.lost,
             held: job.held.iter().map(|(_, amount)| amount).sum(),

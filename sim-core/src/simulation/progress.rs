@@ -52,9 +52,7 @@ impl Simulation {
         }
         let progress = u128::from(entry.rate) * u128::from(length);
         entry.done += progress;
-        if let Some(left) = &mut entry.left {
-            *left = left.saturating_sub(progress);
-        }
+        entry.left = entry.left.saturating_sub(progress);
         let useful = u128::from(entry.slices.useful) * u128::from(length);
         job.useful += entry
             .weights
@@ -105,7 +103,8 @@ impl Simulation {
         self.world.jobs.slot_mut(slot).units[unit].event = None;
         self.catch_up(slot, unit);
         self.changes += 1;
-        if self.world.jobs.slot(slot).units[unit].left == Some(0) {
+        let entry = &self.world.jobs.slot(slot).units[unit];
+        if entry.left == 0 && !entry.endless {
             self.work_done(slot, unit);
         } else {
             self.mark_unit(slot, unit);
@@ -323,7 +322,7 @@ impl Unit {
     /// Everything up to `tail` nanoseconds before now is saved.
     fn save_at_tail(&mut self, tail: u64) {
         let unsaved_work = u128::from(self.rate) * u128::from(tail);
-        self.left_saved = self.left.map(|left| left + unsaved_work);
+        self.left_saved = self.left + unsaved_work;
         self.since_save = tail;
         self.unsaved.clear();
         if tail > 0 {
@@ -342,10 +341,8 @@ impl Unit {
             let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
             Some(now.saturating_add(SimDuration::from_nanos(nanos)))
         };
-        let finish = match self.left {
-            Some(left) if rate > 0 => after(left),
-            _ => None,
-        };
+        let ends = !self.endless && rate > 0;
+        let finish = if ends { after(self.left) } else { None };
         let again = match until {
             None => None,
             Some(Until::After(length)) => now.checked_add(length),
