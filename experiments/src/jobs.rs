@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use windtunnel_core::hash::{Digest, WordHash};
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{
-    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime, Targets,
+    ArrivalError, Arrivals, Horizon, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
+    Targets,
 };
 use windtunnel_traces::{
     Action, Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader,
@@ -16,7 +17,9 @@ use windtunnel_traces::{
 };
 
 use crate::error::ExperimentError;
+use crate::facts::JobFacts;
 use crate::scenario::{Log, Scenario, Table, Workload};
+use crate::words::{count, things};
 
 /// Most row issues that are kept to be shown.
 const ISSUES_KEPT: usize = 5;
@@ -69,6 +72,7 @@ struct Slot {
     jobs: Option<(JobList, Names)>,
     uses: usize,
     size: Option<WorkloadSize>,
+    facts: Option<JobFacts>,
 }
 
 impl<'a> JobSource<'a> {
@@ -99,6 +103,9 @@ impl<'a> JobSource<'a> {
         } else if let Some(table) = scenario.workload.table() {
             let loaded = this.load(&table)?;
             this.shared = loaded.map(|(jobs, names)| (JobList::new(jobs), names));
+            if let Some((list, _)) = &this.shared {
+                this.refuse_none_in_time(list.jobs())?;
+            }
         }
         Ok(this)
     }
@@ -173,6 +180,7 @@ impl<'a> JobSource<'a> {
         if slot.jobs.is_none() {
             let (list, names) = make()?;
             slot.size = self.size_of(list.jobs());
+            slot.facts = Some(self.facts_of(list.jobs()));
             slot.targets = self.targets_of(list.jobs());
             slot.jobs = Some((list, names));
         }
@@ -206,6 +214,33 @@ impl<'a> JobSource<'a> {
         }
     }
 
+    /// What is to be known of each seed's jobs, in the order of the scenario; `None` of a stream.
+    pub(crate) fn facts(&self) -> Vec<Option<JobFacts>> {
+        match &self.shared {
+            Some((list, _)) => vec![Some(self.facts_of(list.jobs())); self.drawn.len()],
+            None => {
+                let slots = self.drawn.iter();
+                slots.map(|slot| lock(slot).facts.clone()).collect()
+            }
+        }
+    }
+
+    fn facts_of(&self, jobs: &[JobSpec]) -> JobFacts {
+        JobFacts::of(jobs, self.scenario.run.horizon)
+    }
+
+    /// A table of which not a single job is submitted by the end of the run.
+    fn refuse_none_in_time(&self, jobs: &[JobSpec]) -> Result<(), ExperimentError> {
+        let facts = self.facts_of(jobs);
+        match facts.first_late {
+            Some((first, submit)) if facts.jobs == 0 => Err(none_in_time(
+                self.scenario,
+                Some((facts.late, &first, submit)),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn size_of(&self, jobs: &[JobSpec]) -> Option<WorkloadSize> {
         let stats = WorkloadStats::of(jobs);
         if stats.endless > 0 {
@@ -213,8 +248,8 @@ impl<'a> JobSource<'a> {
         }
         let last = jobs.last().map_or(SimTime::ZERO, |job| job.submit);
         let window = match self.scenario.run.horizon {
-            windtunnel_core::Horizon::After(length) => length,
-            windtunnel_core::Horizon::Drain => last.since(SimTime::ZERO),
+            Horizon::After(length) => length,
+            Horizon::Drain => last.since(SimTime::ZERO),
         };
         Some(WorkloadSize {
             jobs: stats.jobs,
@@ -234,6 +269,36 @@ impl<'a> JobSource<'a> {
     /// What was read from a file, if anything was.
     pub(crate) fn trace(&self) -> Option<TraceRead> {
         self.trace.clone()
+    }
+}
+
+/// Submissions from here on look like Unix time [s]: it passed this in 2001.
+const UNIX_TIME_MIN: u64 = 1_000_000_000;
+
+/// No job is submitted by the end of the run; of a table that was read whole: its jobs, the first of
+/// them, and when that is submitted.
+pub(crate) fn none_in_time(
+    scenario: &Scenario,
+    first: Option<(u64, &str, SimTime)>,
+) -> ExperimentError {
+    let end = match scenario.run.horizon {
+        Horizon::After(length) => format!(" ({length})"),
+        Horizon::Drain => String::new(),
+    };
+    let mut what = format!("no job is submitted before the end of the run{end}");
+    let mut hint = "submissions count from the start of the run";
+    if let Some((jobs, name, submit)) = first {
+        let seconds = submit.as_nanos() / 1_000_000_000;
+        let jobs = things(&count(jobs), "job");
+        what += &format!(": of {jobs} the first is {name}, at {seconds} s");
+        if seconds >= UNIX_TIME_MIN {
+            hint = "submissions count from the start of the run, and this looks like Unix time: \
+                    subtract the first one from all";
+        }
+    }
+    ExperimentError::Setting {
+        what,
+        hint: hint.to_owned(),
     }
 }
 

@@ -253,6 +253,14 @@ impl Scenario {
         self.pools.iter().map(gpus).sum::<u64>() + listed.map(u64::from).sum::<u64>()
     }
 
+    /// GPUs of the node that has most of them.
+    #[must_use]
+    pub fn gpus_per_node_max(&self) -> u8 {
+        let pools = self.pools.iter().map(|pool| pool.gpus_per_node);
+        let listed = self.cluster.iter().flat_map(Cluster::gpus);
+        pools.chain(listed).max().unwrap_or(0)
+    }
+
     /// CPU cores when every pool is at its largest.
     #[must_use]
     pub fn core_count(&self) -> u64 {

@@ -67,6 +67,13 @@ fn unknown_and_missing_keys() {
         "did you mean `nodes`?",
     );
     check(
+        &with("usd_per_node_hour", "usd_per_gpu_hour"),
+        "unknown key `usd_per_gpu_hour`",
+        "usd_per_gpu_hour",
+        "a pool's price is per node: multiply by gpus_per_node and write `usd_per_node_hour`; \
+         [[pools]] takes: name, ",
+    );
+    check(
         &with("[[pools]]", "[[pool]]"),
         "unknown key `pool`",
         "pool",
