@@ -23,16 +23,13 @@ pub struct JobFacts {
 impl JobFacts {
     /// Of jobs in order of submission.
     pub(crate) fn of(jobs: &[JobSpec], horizon: Horizon) -> Self {
-        let end = match horizon {
-            Horizon::After(length) => SimTime::ZERO.saturating_add(length),
-            Horizon::Drain => SimTime::MAX,
-        };
-        // The instant at the end is still taken.
-        let in_time = jobs.partition_point(|job| job.submit <= end);
+        let all = jobs;
+        let jobs = in_time(all, horizon);
+        let in_time = jobs.len();
         let mut facts = Self {
             jobs: in_time as u64,
-            late: (jobs.len() - in_time) as u64,
-            first_late: jobs.get(in_time).map(|job| {
+            late: (all.len() - in_time) as u64,
+            first_late: all.get(in_time).map(|job| {
                 let id = JobId(u32::try_from(in_time).unwrap_or(u32::MAX));
                 let name = job.name.as_deref();
                 (
@@ -42,7 +39,7 @@ impl JobFacts {
             }),
             ..Self::default()
         };
-        for job in &jobs[..in_time] {
+        for job in jobs {
             let request = &job.request;
             let is_endless = job.profile.work == Work::Endless;
             let is_unknown = request.estimate.or(request.limit).is_none();
@@ -51,6 +48,16 @@ impl JobFacts {
         }
         facts
     }
+}
+
+/// Those of jobs in order of submission that are submitted by the end of the run.
+pub(crate) fn in_time(jobs: &[JobSpec], horizon: Horizon) -> &[JobSpec] {
+    let end = match horizon {
+        Horizon::After(length) => SimTime::ZERO.saturating_add(length),
+        Horizon::Drain => SimTime::MAX,
+    };
+    // The instant at the end is still taken.
+    &jobs[..jobs.partition_point(|job| job.submit <= end)]
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use windtunnel_traces::{
 };
 
 use crate::error::ExperimentError;
-use crate::facts::JobFacts;
+use crate::facts::{JobFacts, in_time};
 use crate::scenario::{Log, Scenario, Table, Workload};
 use crate::words::{count, things};
 
@@ -30,7 +30,7 @@ pub(crate) type Jobs = (Box<dyn Arrivals>, Names);
 /// What is known of a workload before it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WorkloadSize {
-    /// Number of jobs.
+    /// Number of jobs that are submitted by the end of the run; others are in neither figure.
     pub jobs: u64,
     /// Σ GPUs × run time ÷ (GPUs of the supply × window), where the window ends at the horizon or, in
     /// a drain run, with the last submission. Of a supply without GPUs the same of CPU cores.
@@ -242,6 +242,7 @@ impl<'a> JobSource<'a> {
     }
 
     fn size_of(&self, jobs: &[JobSpec]) -> Option<WorkloadSize> {
+        let jobs = in_time(jobs, self.scenario.run.horizon);
         let stats = WorkloadStats::of(jobs);
         if stats.endless > 0 {
             return None;

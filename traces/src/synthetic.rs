@@ -330,8 +330,7 @@ fn out_of_reach(wanted: f64, lowest: f64, highest: f64) -> String {
 /// A number that is not negative with two significant digits, for messages.
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an exponent of ten, small and clamped"
+    reason = "the exponent of a finite number is small"
 )]
 fn two_digits(number: f64, round: fn(f64) -> f64) -> String {
     if number <= 0.0 {

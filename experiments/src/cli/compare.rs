@@ -32,7 +32,8 @@ pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
         jobs: !options.no_jobs,
         threads: options.threads,
     };
-    let comparison = session::run(scenario, wishes)?;
+    let comparison = session::run(scenario, wishes)
+        .map_err(|error| error.located(Path::new(&options.scenario)))?;
     let mut out = text(&comparison, Paint::of_stdout());
     files(&mut out, &options.out, !options.no_jobs, &comparison);
     next(&mut out, options, &comparison, &ranked(&comparison));

@@ -1,5 +1,7 @@
 //! `windtunnel run`: one platform, one seed, its figures.
 
+use std::path::Path;
+
 use windtunnel::compare::ranked;
 use windtunnel::core::{Bucket, Outcome, Reason, Report};
 use windtunnel::{Comparison, ExperimentError, RunResult, Scenario};
@@ -36,7 +38,8 @@ pub(super) fn command(options: &Run) -> Result<Verdict, ExperimentError> {
         jobs: !options.no_jobs,
         threads: 1,
     };
-    let comparison = session::run(scenario, wishes)?;
+    let comparison = session::run(scenario, wishes)
+        .map_err(|error| error.located(Path::new(&options.scenario)))?;
     let mut out = text(&comparison);
     if let Some(folder) = &options.out {
         files(&mut out, folder, !options.no_jobs, &comparison);

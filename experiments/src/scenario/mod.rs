@@ -11,6 +11,7 @@ mod decode;
 mod decode_workload;
 mod fields;
 mod load;
+mod locate;
 mod schema;
 mod source;
 pub(crate) mod text;

@@ -9,7 +9,7 @@ job_id,submit_s,duration_s,gpus,tasks
 wide,0,3600,3,3
 a,60,7200,1,1
 b,120,36000,1,1
-late,2000000,60,1,1
+late,2000000,360000,8,2
 ";
 
 const SCENARIO: &str = r#"
