@@ -2,6 +2,10 @@
 
 use windtunnel_core::{Horizon, JobId, JobSpec, SimTime, Work};
 
+use crate::error::ExperimentError;
+use crate::scenario::Scenario;
+use crate::words::{count, things};
+
 /// Counts over the jobs of one seed that no figure of a run tells.
 ///
 /// Taken once per list, in one pass; a stream has none, since it is never seen whole.
@@ -58,6 +62,36 @@ pub(crate) fn in_time(jobs: &[JobSpec], horizon: Horizon) -> &[JobSpec] {
     };
     // The instant at the end is still taken.
     &jobs[..jobs.partition_point(|job| job.submit <= end)]
+}
+
+/// Submissions from here on look like Unix time [s]: it passed this in 2001.
+const UNIX_TIME_MIN: u64 = 1_000_000_000;
+
+/// No job is submitted by the end of the run; of a table that was read whole: its jobs, the first of
+/// them, and when that is submitted.
+pub(crate) fn none_in_time(
+    scenario: &Scenario,
+    first: Option<(u64, &str, SimTime)>,
+) -> ExperimentError {
+    let end = match scenario.run.horizon {
+        Horizon::After(length) => format!(" ({length})"),
+        Horizon::Drain => String::new(),
+    };
+    let mut what = format!("no job is submitted before the end of the run{end}");
+    let mut hint = "submissions count from the start of the run";
+    if let Some((jobs, name, submit)) = first {
+        let seconds = submit.as_nanos() / 1_000_000_000;
+        let jobs = things(&count(jobs), "job");
+        what += &format!(": of {jobs} the first is {name}, at {seconds} s");
+        if seconds >= UNIX_TIME_MIN {
+            hint = "submissions count from the start of the run, and this looks like Unix time: \
+                    subtract the first one from all";
+        }
+    }
+    ExperimentError::Setting {
+        what,
+        hint: hint.to_owned(),
+    }
 }
 
 #[cfg(test)]

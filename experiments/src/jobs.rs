@@ -17,9 +17,8 @@ use windtunnel_traces::{
 };
 
 use crate::error::ExperimentError;
-use crate::facts::{JobFacts, in_time};
+use crate::facts::{JobFacts, in_time, none_in_time};
 use crate::scenario::{Log, Scenario, Table, Workload};
-use crate::words::{count, things};
 
 /// Most row issues that are kept to be shown.
 const ISSUES_KEPT: usize = 5;
@@ -270,36 +269,6 @@ impl<'a> JobSource<'a> {
     /// What was read from a file, if anything was.
     pub(crate) fn trace(&self) -> Option<TraceRead> {
         self.trace.clone()
-    }
-}
-
-/// Submissions from here on look like Unix time [s]: it passed this in 2001.
-const UNIX_TIME_MIN: u64 = 1_000_000_000;
-
-/// No job is submitted by the end of the run; of a table that was read whole: its jobs, the first of
-/// them, and when that is submitted.
-pub(crate) fn none_in_time(
-    scenario: &Scenario,
-    first: Option<(u64, &str, SimTime)>,
-) -> ExperimentError {
-    let end = match scenario.run.horizon {
-        Horizon::After(length) => format!(" ({length})"),
-        Horizon::Drain => String::new(),
-    };
-    let mut what = format!("no job is submitted before the end of the run{end}");
-    let mut hint = "submissions count from the start of the run";
-    if let Some((jobs, name, submit)) = first {
-        let seconds = submit.as_nanos() / 1_000_000_000;
-        let jobs = things(&count(jobs), "job");
-        what += &format!(": of {jobs} the first is {name}, at {seconds} s");
-        if seconds >= UNIX_TIME_MIN {
-            hint = "submissions count from the start of the run, and this looks like Unix time: \
-                    subtract the first one from all";
-        }
-    }
-    ExperimentError::Setting {
-        what,
-        hint: hint.to_owned(),
     }
 }
 

@@ -10,8 +10,8 @@ use windtunnel_core::{
 };
 
 use crate::error::ExperimentError;
-use crate::facts::JobFacts;
-use crate::jobs::{self, JobSource, Jobs, TraceRead, WorkloadSize};
+use crate::facts::{JobFacts, none_in_time};
+use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
 use crate::samples::{Sample, Sampler};
 use crate::scenario::Scenario;
 
@@ -226,7 +226,7 @@ impl Sweep {
         let mut runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
         runs.sort_by_key(|run| (run.key.platform, run.key.seed));
         if runs.iter().all(|run| run.report.summary.submitted == 0) {
-            return Err(jobs::none_in_time(&scenario, None));
+            return Err(none_in_time(&scenario, None));
         }
         Ok(Comparison {
             sizes: source.sizes(),
