@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use windtunnel_core::hash::{Digest, WordHash};
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{
-    ArrivalError, Arrivals, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime, Targets,
+    ArrivalError, Arrivals, Horizon, JobList, JobSpec, Names, NotForkable, SimDuration, SimTime,
+    Targets,
 };
 use windtunnel_traces::{
     Action, Decoded, Format, HeliosReader, JobReader, Loaded, NativeReader, OpenbReader,
@@ -16,6 +17,7 @@ use windtunnel_traces::{
 };
 
 use crate::error::ExperimentError;
+use crate::facts::{JobFacts, in_time, none_in_time};
 use crate::scenario::{Log, Scenario, Table, Workload};
 
 /// Most row issues that are kept to be shown.
@@ -27,7 +29,7 @@ pub(crate) type Jobs = (Box<dyn Arrivals>, Names);
 /// What is known of a workload before it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WorkloadSize {
-    /// Number of jobs.
+    /// Number of jobs that are submitted by the end of the run; others are in neither figure.
     pub jobs: u64,
     /// Σ GPUs × run time ÷ (GPUs of the supply × window), where the window ends at the horizon or, in
     /// a drain run, with the last submission. Of a supply without GPUs the same of CPU cores.
@@ -69,6 +71,7 @@ struct Slot {
     jobs: Option<(JobList, Names)>,
     uses: usize,
     size: Option<WorkloadSize>,
+    facts: Option<JobFacts>,
 }
 
 impl<'a> JobSource<'a> {
@@ -99,6 +102,9 @@ impl<'a> JobSource<'a> {
         } else if let Some(table) = scenario.workload.table() {
             let loaded = this.load(&table)?;
             this.shared = loaded.map(|(jobs, names)| (JobList::new(jobs), names));
+            if let Some((list, _)) = &this.shared {
+                this.refuse_none_in_time(list.jobs())?;
+            }
         }
         Ok(this)
     }
@@ -173,6 +179,7 @@ impl<'a> JobSource<'a> {
         if slot.jobs.is_none() {
             let (list, names) = make()?;
             slot.size = self.size_of(list.jobs());
+            slot.facts = Some(self.facts_of(list.jobs()));
             slot.targets = self.targets_of(list.jobs());
             slot.jobs = Some((list, names));
         }
@@ -206,15 +213,43 @@ impl<'a> JobSource<'a> {
         }
     }
 
+    /// What is to be known of each seed's jobs, in the order of the scenario; `None` of a stream.
+    pub(crate) fn facts(&self) -> Vec<Option<JobFacts>> {
+        match &self.shared {
+            Some((list, _)) => vec![Some(self.facts_of(list.jobs())); self.drawn.len()],
+            None => {
+                let slots = self.drawn.iter();
+                slots.map(|slot| lock(slot).facts.clone()).collect()
+            }
+        }
+    }
+
+    fn facts_of(&self, jobs: &[JobSpec]) -> JobFacts {
+        JobFacts::of(jobs, self.scenario.run.horizon)
+    }
+
+    /// A table of which not a single job is submitted by the end of the run.
+    fn refuse_none_in_time(&self, jobs: &[JobSpec]) -> Result<(), ExperimentError> {
+        let facts = self.facts_of(jobs);
+        match facts.first_late {
+            Some((first, submit)) if facts.jobs == 0 => Err(none_in_time(
+                self.scenario,
+                Some((facts.late, &first, submit)),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn size_of(&self, jobs: &[JobSpec]) -> Option<WorkloadSize> {
+        let jobs = in_time(jobs, self.scenario.run.horizon);
         let stats = WorkloadStats::of(jobs);
         if stats.endless > 0 {
             return None;
         }
         let last = jobs.last().map_or(SimTime::ZERO, |job| job.submit);
         let window = match self.scenario.run.horizon {
-            windtunnel_core::Horizon::After(length) => length,
-            windtunnel_core::Horizon::Drain => last.since(SimTime::ZERO),
+            Horizon::After(length) => length,
+            Horizon::Drain => last.since(SimTime::ZERO),
         };
         Some(WorkloadSize {
             jobs: stats.jobs,

@@ -27,6 +27,7 @@ pub mod compare;
 pub mod diff;
 mod error;
 pub mod explain;
+mod facts;
 mod jobs;
 pub mod output;
 mod samples;
@@ -41,10 +42,13 @@ pub use windtunnel_policies as policies;
 pub use windtunnel_traces as traces;
 
 pub use error::ExperimentError;
+pub use facts::JobFacts;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
     Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, Log, PlatformSpec, Pool, Published, Rate,
     Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,
 };
-pub use sweep::{Comparison, Hooks, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals};
+pub use sweep::{
+    Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,
+};

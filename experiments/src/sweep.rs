@@ -10,6 +10,7 @@ use windtunnel_core::{
 };
 
 use crate::error::ExperimentError;
+use crate::facts::{JobFacts, none_in_time};
 use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
 use crate::samples::{Sample, Sampler};
 use crate::scenario::Scenario;
@@ -85,6 +86,32 @@ impl WaitTotals {
     }
 }
 
+/// Jobs that could never run, over a whole run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NeverFit {
+    /// The one that was submitted first.
+    pub first: Option<JobRecord>,
+    /// GPU time their tasks held all the same, in vain [milli-GPU·ns]: a platform that places task by
+    /// task starts what fits of a gang.
+    pub held: u128,
+}
+
+impl NeverFit {
+    fn add(&mut self, record: &JobRecord) {
+        if !record.never_fits {
+            return;
+        }
+        self.held += record.held;
+        if self
+            .first
+            .as_ref()
+            .is_none_or(|first| record.job < first.job)
+        {
+            self.first = Some(record.clone());
+        }
+    }
+}
+
 /// What came of one run.
 #[derive(Clone, Debug)]
 pub struct RunResult {
@@ -94,6 +121,8 @@ pub struct RunResult {
     pub report: Report,
     /// Why its jobs waited.
     pub waits: WaitTotals,
+    /// Jobs of it that could never run.
+    pub never: NeverFit,
     /// Fragmentation over time; nothing unless a hook wants it.
     pub samples: Vec<Sample>,
 }
@@ -106,6 +135,8 @@ pub struct Comparison {
     /// The workload of each seed, in the order of the scenario; `None` of a stream
     /// and of jobs that never end.
     pub sizes: Vec<Option<WorkloadSize>>,
+    /// What is to be known of each seed's jobs, in the same order; `None` of a stream.
+    pub facts: Vec<Option<JobFacts>>,
     /// The file the jobs came from, if they did.
     pub trace: Option<TraceRead>,
     /// One result per run: all seeds of the first platform, then of the second, ….
@@ -194,8 +225,12 @@ impl Sweep {
         });
         let mut runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
         runs.sort_by_key(|run| (run.key.platform, run.key.seed));
+        if runs.iter().all(|run| run.report.summary.submitted == 0) {
+            return Err(none_in_time(&scenario, None));
+        }
         Ok(Comparison {
             sizes: source.sizes(),
+            facts: source.facts(),
             trace: source.trace(),
             runs,
             scenario,
@@ -207,6 +242,7 @@ impl Sweep {
 #[derive(Default)]
 struct Recorder {
     waits: WaitTotals,
+    never: NeverFit,
     keep: bool,
     records: Vec<JobRecord>,
 }
@@ -218,6 +254,7 @@ impl Observer for Recorder {
 
     fn on_job(&mut self, record: &JobRecord) {
         self.waits.add(record);
+        self.never.add(record);
         if self.keep {
             self.records.push(record.clone());
         }
@@ -301,5 +338,6 @@ fn run_one(
         samples: samples.unwrap_or_default(),
         report: simulation.report(),
         waits: recorder.waits,
+        never: recorder.never,
     })
 }

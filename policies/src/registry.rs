@@ -132,12 +132,29 @@ pub fn policy(text: &str) -> Result<Box<dyn Policy>, RegistryError> {
         let known: Vec<&'static str> = KNOWN.iter().map(|info| info.name).collect();
         return Err(RegistryError::UnknownPolicy {
             name: parsed.name.to_owned(),
-            hint: parse::nearest(parsed.name, &known),
+            hint: nearest(parsed.name, &known),
             known,
         });
     };
     let args = Args::new(info, &parsed.params)?;
     (info.build)(&args)
+}
+
+/// Words that people say, in lower case, and the policy that comes nearest.
+const ALSO: [(&str, &str); 6] = [
+    ("k8s", "kube-default"),
+    ("kube", "kube-default"),
+    ("kube-scheduler", "kube-default"),
+    ("kubernetes", "kube-default"),
+    ("slurm", "easy-backfill"),
+    ("backfill", "easy-backfill"),
+];
+
+/// The policy that somebody may mean by a word, in whatever case.
+fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let also = ALSO.iter().find(|(other, _)| *other == word);
+    also.map_or_else(|| parse::nearest(&word, known), |(_, name)| Some(name))
 }
 
 /// Every policy that [`policy`] resolves, in alphabetical order.
@@ -378,6 +395,25 @@ mod tests {
         let text = error("fif");
         assert!(text.starts_with("unknown policy `fif` (did you mean `fifo`?); known: "));
         assert!(!error("simulated-annealing").contains("did you mean"));
+        for (word, meant) in [
+            ("FIFO", "fifo"),
+            ("Best-Fit", "best-fit"),
+            ("slurm", "easy-backfill"),
+            ("SLURM", "easy-backfill"),
+            ("kubernetes", "kube-default"),
+            ("K8s", "kube-default"),
+        ] {
+            let text = error(word);
+            assert!(
+                text.starts_with(&format!(
+                    "unknown policy `{word}` (did you mean `{meant}`?)"
+                )),
+                "{text}"
+            );
+        }
+        for (_, name) in ALSO {
+            assert!(known().iter().any(|info| info.name == name), "{name}");
+        }
         assert_eq!(
             error("fifo{nevr=wait}"),
             "policy `fifo` has no parameter `nevr` (did you mean `never`?); its parameters: never"

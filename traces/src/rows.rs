@@ -469,7 +469,8 @@ fn check_version<R: Read>(
         .map_err(|error| TraceError::read(file, error.into(), 0))?;
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
     let text = String::from_utf8_lossy(line);
-    let text = text.trim();
+    // Spreadsheets pad the line to as many cells as the table has.
+    let text = text.trim().trim_end_matches([',', ';']).trim_end();
     if text == expected {
         return Ok(1);
     }

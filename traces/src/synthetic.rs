@@ -296,10 +296,7 @@ pub enum SyntheticError {
         hint: &'static str,
     },
     /// Even the shortest or longest run times do not give the load.
-    #[error(
-        "synthetic workload: load {wanted} is out of reach, run times within their bounds give \
-         {lowest} to {highest}; hint: change `jobs`, `run_min` or `run_max`"
-    )]
+    #[error("{}", out_of_reach(*wanted, *lowest, *highest))]
     LoadOutOfReach {
         /// The load asked for.
         wanted: f64,
@@ -308,6 +305,41 @@ pub enum SyntheticError {
         /// The load if every job runs for `run_max`.
         highest: f64,
     },
+}
+
+/// A load from here on is more likely meant in percent.
+const PERCENT_MIN: f64 = 10.0;
+
+/// The message of a load that can't be had; the bounds are rounded to loads that can.
+fn out_of_reach(wanted: f64, lowest: f64, highest: f64) -> String {
+    let (lowest, highest) = (
+        two_digits(lowest, f64::ceil),
+        two_digits(highest, f64::floor),
+    );
+    let percent = if wanted >= PERCENT_MIN {
+        format!("{wanted} % is {}; else ", wanted / 100.0)
+    } else {
+        String::new()
+    };
+    format!(
+        "synthetic workload: load {wanted} is out of reach, run times within their bounds give \
+         {lowest} to {highest}; hint: {percent}change `jobs`, `run_min` or `run_max`"
+    )
+}
+
+/// A number that is not negative with two significant digits, for messages.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the exponent of a finite number is small"
+)]
+fn two_digits(number: f64, round: fn(f64) -> f64) -> String {
+    if number <= 0.0 {
+        return "0".to_owned();
+    }
+    let exponent = number.log10().floor() as i32 - 1;
+    let step = 10.0_f64.powi(exponent);
+    let decimals = exponent.min(0).unsigned_abs() as usize;
+    format!("{:.decimals$}", round(number / step) * step)
 }
 
 fn require(
@@ -331,4 +363,27 @@ fn weights(field: &'static str, weights: impl Iterator<Item = u32>) -> Result<()
     let sum = weights.map(u64::from).sum::<u64>();
     let fits = sum > 0 && u32::try_from(sum).is_ok();
     require(fits, field, sum, "the sum of weights is from 1 to 2^32 - 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_out_of_reach_is_told_in_round_figures() {
+        let error = |wanted| SyntheticError::LoadOutOfReach {
+            wanted,
+            lowest: 0.001_234_5,
+            highest: 12.345_6,
+        };
+        assert_eq!(
+            error(90.0).to_string(),
+            "synthetic workload: load 90 is out of reach, run times within their bounds give 0.0013 \
+             to 12; hint: 90 % is 0.9; else change `jobs`, `run_min` or `run_max`"
+        );
+        assert!(!error(1e-4).to_string().contains('%'));
+        assert_eq!(two_digits(0.0, f64::ceil), "0");
+        assert_eq!(two_digits(0.996, f64::ceil), "1.00");
+        assert_eq!(two_digits(2_345.6, f64::floor), "2300");
+    }
 }

@@ -82,11 +82,12 @@ impl Columns {
         unknown: Unknown,
     ) -> Result<Self, TraceError> {
         let mut at = vec![ABSENT; names.len()];
+        let mut strange = Vec::new();
         for (place, cell) in header.record.iter().enumerate() {
             let cell = cell.trim_ascii();
             let Some(column) = names.iter().position(|name| name.as_bytes() == cell) else {
                 if unknown == Unknown::Refuse {
-                    return Err(header.unknown(cell, names));
+                    strange.push(cell);
                 }
                 continue;
             };
@@ -97,13 +98,19 @@ impl Columns {
             }
             at[column] = place;
         }
-        if let Some(missing) = (0..required).find(|&column| at[column] == ABSENT) {
-            return Err(header
-                .error("the column is missing")
-                .column(names[missing])
-                .with_hint(format!("required: {}", names[..required].join(", "))));
+        let missing = (0..required).filter(|&column| at[column] == ABSENT);
+        let missing: Vec<&str> = missing.map(|column| names[column]).collect();
+        if !strange.is_empty() {
+            return Err(header.unknown(&strange, &missing, names));
         }
-        Ok(Self { names, at })
+        let hint = format!("required: {}", names[..required].join(", "));
+        match missing[..] {
+            [] => Ok(Self { names, at }),
+            [one] => Err(header.missing(one, &hint)),
+            _ => Err(header
+                .error(&listed("missing column", &missing))
+                .with_hint(hint)),
+        }
     }
 
     /// Whether the file has the column `names[index]`.
@@ -146,16 +153,46 @@ impl Header<'_> {
             .with_hint(hint)
     }
 
-    fn unknown(&self, cell: &[u8], names: &'static [&'static str]) -> TraceError {
-        let text = shown(cell);
-        let hint = if self.record.len() == 1 && text.contains([';', '\t', '|']) {
-            "separate the columns by commas".to_owned()
-        } else {
-            did_you_mean(&text, names.iter().copied())
+    /// The error of columns that nobody knows; it names those that are missing as well, so that one
+    /// look at the file mends both.
+    fn unknown(
+        &self,
+        cells: &[&[u8]],
+        missing: &[&str],
+        names: &'static [&'static str],
+    ) -> TraceError {
+        let texts: Vec<String> = cells.iter().map(|cell| shown(cell)).collect();
+        let mut message = listed("unknown column", &texts);
+        if self.record.len() == 1 && texts[0].contains([';', '\t', '|']) {
+            let hint = "separate the columns by commas";
+            return self.error(&message).with_hint(hint);
+        }
+        if !missing.is_empty() {
+            message += &format!(", {}", listed("missing column", missing));
+        }
+        let hint = match &texts[..] {
+            [one] => did_you_mean(one, names.iter().copied()),
+            _ => format!("known: {}", names.join(", ")),
         };
-        self.error(&format!("unknown column `{text}`"))
-            .with_hint(hint)
+        self.error(&message).with_hint(hint)
     }
+}
+
+/// Most columns that one message names.
+const LISTED_MAX: usize = 8;
+
+/// ``unknown columns `a`, `b` ``, at most a few of them.
+fn listed<T: AsRef<str>>(what: &str, columns: &[T]) -> String {
+    let named = columns.iter().take(LISTED_MAX);
+    let named: Vec<String> = named
+        .map(|column| format!("`{}`", column.as_ref()))
+        .collect();
+    let plural = if columns.len() == 1 { "" } else { "s" };
+    let more = match columns.len().saturating_sub(LISTED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{what}{plural} {}{more}", named.join(", "))
 }
 
 /// One cell, with the name of its column.
@@ -267,6 +304,9 @@ impl<'a> Cell<'a> {
                 Finer::Refuse => (is_not(), "it must be whole"),
             },
             Err(NumberError::Empty) => ("the value is missing".to_owned(), ""),
+            Err(NumberError::NotANumber) if quantity.noun == SECONDS.noun => {
+                (is_not(), self.how_to_write_seconds())
+            }
             Err(NumberError::NotANumber) => (is_not(), "write digits and a decimal point"),
             Err(NumberError::Infinite) => (is_not(), "it must be finite"),
             Err(NumberError::Negative) => (is_not(), "it can't be negative"),
@@ -274,5 +314,19 @@ impl<'a> Cell<'a> {
             Err(NumberError::TooLarge) => ("is too large".to_owned(), quantity.too_large),
         };
         Err(self.problem(reason, hint))
+    }
+
+    /// What to do about a time that is no number.
+    fn how_to_write_seconds(&self) -> &'static str {
+        let count = |bytes: &[u8]| self.bytes.iter().filter(|b| bytes.contains(b)).count();
+        if count(b"0123456789") == 0 {
+            "write digits and a decimal point"
+        } else if count(b"-/") >= 2 {
+            "write seconds from the start of the run, e.g. 5400"
+        } else if count(b":") >= 1 {
+            "write seconds, e.g. 5400 for 1:30:00"
+        } else {
+            "write digits and a decimal point"
+        }
     }
 }

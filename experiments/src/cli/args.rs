@@ -99,8 +99,8 @@ pub(super) struct Explain {
     /// The folder that `compare` or `run --out` wrote, or the manifest in it.
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
-    /// The platform.
-    pub(super) platform: String,
+    /// The platform; may be left out if there is only one, and then the job too.
+    pub(super) platform: Option<String>,
     /// The job: its id as in the first column of jobs.csv (`job-17`, or 17), or its name in the trace.
     /// Left out: the one that waited longest.
     pub(super) job: Option<String>,

@@ -12,6 +12,7 @@ use super::Verdict;
 use super::args::Compare;
 use super::bars::bars;
 use super::differences;
+use super::notes::notes;
 use super::page::{self, print};
 use super::paint::Paint;
 use super::session::{self, Wishes};
@@ -31,7 +32,8 @@ pub(super) fn command(options: &Compare) -> Result<Verdict, ExperimentError> {
         jobs: !options.no_jobs,
         threads: options.threads,
     };
-    let comparison = session::run(scenario, wishes)?;
+    let comparison = session::run(scenario, wishes)
+        .map_err(|error| error.located(Path::new(&options.scenario)))?;
     let mut out = text(&comparison, Paint::of_stdout());
     files(&mut out, &options.out, !options.no_jobs, &comparison);
     next(&mut out, options, &comparison, &ranked(&comparison));
@@ -255,68 +257,6 @@ fn table(out: &mut String, comparison: &Comparison, figures: &[PlatformFigures],
         *out += line.trim_end();
         out.push('\n');
     }
-}
-
-/// What a reader would otherwise not see: jobs that count in no column above, rows left out.
-pub(super) fn notes(out: &mut String, comparison: &Comparison) {
-    let runs = comparison.runs.len();
-    let never: u64 = comparison
-        .runs
-        .iter()
-        .map(|run| run.report.summary.never_fit)
-        .sum();
-    if never > 0 {
-        let jobs = things(&rounded(mean(never, runs)), "job");
-        let text = format!(
-            "{jobs} per run larger than the supply: kept, counted in jobs_never_fit, and no cause of \
-             idleness"
-        );
-        page::hanging(out, "  note: ", &text, 8);
-    }
-    if seeds_change_nothing(comparison) {
-        let text = "every seed gave the same run: neither jobs nor faults follow it here, so the \
-                    intervals say nothing";
-        page::hanging(out, "  note: ", text, 8);
-    }
-    let Some(trace) = &comparison.trace else {
-        return;
-    };
-    let counts = trace.counts;
-    if counts.dropped + counts.repaired > 0 {
-        let text = format!(
-            "{}: of {} rows {} were dropped and {} repaired; the first:",
-            trace.path,
-            count(counts.rows_read),
-            count(counts.dropped),
-            count(counts.repaired)
-        );
-        page::hanging(out, "  note: ", &text, 8);
-        for issue in trace
-            .issues
-            .iter()
-            .filter(|i| i.action != windtunnel::traces::Action::Kept)
-        {
-            let field = issue
-                .field
-                .map_or(String::new(), |field| format!(", column {field}"));
-            page::paragraph(
-                out,
-                &format!("line {}{field}: {}", issue.line, issue.what()),
-                8,
-            );
-        }
-    }
-}
-
-/// Whether there are several seeds, and every platform had the same run with each.
-fn seeds_change_nothing(comparison: &Comparison) -> bool {
-    let platforms = 0..comparison.scenario.platforms.len();
-    let mut runs = platforms.map(|place| comparison.of_platform(place));
-    comparison.scenario.run.seeds.len() > 1
-        && runs.all(|runs| {
-            runs.iter()
-                .all(|run| run.report.digest == runs[0].report.digest)
-        })
 }
 
 pub(super) fn shortened(name: &str) -> String {

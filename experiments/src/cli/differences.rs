@@ -52,23 +52,33 @@ fn platform(
     indent: usize,
 ) {
     let seeds = comparison.scenario.run.seeds.len();
-    let unit = match Price::of(comparison) {
-        Price::Dollars => "$",
-        Price::GpuHours => "GPU-hours",
+    let text = headline(difference, Price::of(comparison), seeds);
+    page::hanging(out, first, &text, indent);
+    for entry in difference.more.iter().take(BUCKETS_SHOWN) {
+        page::hanging(out, &" ".repeat(indent), &bucket(entry), indent + 2);
+    }
+}
+
+/// How much more or less a useful GPU-hour takes. Where that can't be told and buckets follow all the
+/// same, it says that they are what differs.
+fn headline(difference: &Difference, price: Price, seeds: usize) -> String {
+    let (unit, measure) = match price {
+        Price::Dollars => ("$", "dollars"),
+        Price::GpuHours => ("GPU-hours", "paid GPU-hours"),
     };
-    let text = match difference.per_useful_hour {
+    match difference.per_useful_hour {
         Some(cost) if cost.excludes_zero() || cost.half_width.is_none() => {
             format!("{} {unit} per useful GPU-hour", signed(cost, 2))
         }
+        Some(cost) if !difference.more.is_empty() => format!(
+            "no difference in {measure} that {seeds} seeds can tell ({} {unit}); what differs:",
+            signed(cost, 2)
+        ),
         Some(cost) => format!(
             "no difference per useful GPU-hour that {seeds} seeds can tell ({} {unit})",
             signed(cost, 2)
         ),
         None => "not to be compared: a run without useful time".to_owned(),
-    };
-    page::hanging(out, first, &text, indent);
-    for entry in difference.more.iter().take(BUCKETS_SHOWN) {
-        page::hanging(out, &" ".repeat(indent), &bucket(entry), indent + 2);
     }
 }
 
@@ -85,4 +95,51 @@ fn bucket(entry: &BucketDifference) -> String {
         text += &format!(" ({jobs} per run waited so, {each} each)");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use windtunnel::core::Bucket;
+
+    use super::*;
+
+    #[test]
+    fn buckets_that_follow_are_no_contradiction() {
+        let estimate = |mean, half| Estimate {
+            mean,
+            half_width: Some(half),
+        };
+        let bucket = BucketDifference {
+            bucket: Bucket::IdleHeld,
+            share: estimate(0.02, 0.01),
+            reason: None,
+            waits: None,
+        };
+        let mut difference = Difference {
+            platform: 1,
+            per_useful_hour: Some(estimate(0.01, 0.02)),
+            more: vec![bucket],
+            less: Vec::new(),
+        };
+        let text = |difference: &Difference, price| headline(difference, price, 10);
+        assert_eq!(
+            text(&difference, Price::Dollars),
+            "no difference in dollars that 10 seeds can tell (+0.01 ± 0.02 $); what differs:"
+        );
+        assert_eq!(
+            text(&difference, Price::GpuHours),
+            "no difference in paid GPU-hours that 10 seeds can tell (+0.01 ± 0.02 GPU-hours); what \
+             differs:"
+        );
+        difference.more.clear();
+        assert_eq!(
+            text(&difference, Price::Dollars),
+            "no difference per useful GPU-hour that 10 seeds can tell (+0.01 ± 0.02 $)"
+        );
+        difference.per_useful_hour = Some(estimate(0.03, 0.02));
+        assert_eq!(
+            text(&difference, Price::Dollars),
+            "+0.03 ± 0.02 $ per useful GPU-hour"
+        );
+    }
 }

@@ -1,11 +1,12 @@
 //! `windtunnel explain`: the life of a job, why it waited, and when it would have started elsewhere.
 
-use windtunnel::core::{Outcome, SimDuration, SimTime};
+use windtunnel::core::{Outcome, Reason, SimDuration, SimTime};
 use windtunnel::explain::{self, Chapter, Elsewhere, Fate, Life, MORE_NODES, Start, Stay, Wait};
 use windtunnel::{ExperimentError, Scenario};
 
 use super::Verdict;
 use super::args::Explain;
+use super::never;
 use super::page::{self, print};
 use super::past::{Past, seed_of};
 use super::reasons::{self, leaving};
@@ -18,7 +19,7 @@ const CHAPTERS: usize = 7;
 pub(super) fn command(options: &Explain) -> Result<Verdict, ExperimentError> {
     let past = Past::open(&options.folder)?;
     let scenario = &past.scenario;
-    let platform = scenario.platform_named(&options.platform)?;
+    let platform = platform_of(options, scenario)?;
     let seed = seed_of(scenario, options.seed)?;
     // One run for the life, one per other platform, and those with more nodes.
     let other_runs = scenario.platforms.len() - 1;
@@ -38,13 +39,34 @@ pub(super) fn command(options: &Explain) -> Result<Verdict, ExperimentError> {
     progress.end();
     let mut out = String::new();
     heading(&mut out, scenario, &life);
-    chapters(&mut out, &life);
+    chapters(&mut out, scenario, &life);
     totals(&mut out, &life);
     others(&mut out, scenario, &life, &elsewhere);
     more_nodes(&mut out, scenario, &life, &more);
-    next(&mut out, options, scenario, &elsewhere);
+    next(&mut out, options, scenario, platform, &elsewhere);
     print(&out);
     Ok(Verdict::Fine)
+}
+
+/// The platform asked for, or the only one.
+fn platform_of(options: &Explain, scenario: &Scenario) -> Result<usize, ExperimentError> {
+    let platforms = &scenario.platforms;
+    match &options.platform {
+        Some(name) => scenario.platform_named(name),
+        None if platforms.len() == 1 => Ok(0),
+        None => {
+            let folder = options.folder.display();
+            let names: Vec<&str> = platforms.iter().map(|platform| &*platform.name).collect();
+            Err(ExperimentError::Setting {
+                what: format!("which platform of `{folder}`?"),
+                hint: format!(
+                    "say windtunnel explain {folder} {}; it has {}",
+                    names[0],
+                    names.join(", ")
+                ),
+            })
+        }
+    }
 }
 
 /// Who it is, and its life in one line.
@@ -99,7 +121,7 @@ fn need(life: &Life) -> String {
     }
 }
 
-fn chapters(out: &mut String, life: &Life) {
+fn chapters(out: &mut String, scenario: &Scenario, life: &Life) {
     let all = life.folded(CHAPTERS);
     if all.is_empty() {
         return;
@@ -115,7 +137,7 @@ fn chapters(out: &mut String, life: &Life) {
             continue;
         }
         match chapter {
-            Chapter::Wait(wait) => waiting(out, life, wait),
+            Chapter::Wait(wait) => waiting(out, scenario, life, wait),
             Chapter::Stay(stay) => staying(out, stay),
         }
     }
@@ -126,8 +148,11 @@ fn line(out: &mut String, from: SimTime, length: SimDuration, word: &str, text: 
     page::hanging(out, &first, text, 43);
 }
 
-fn waiting(out: &mut String, life: &Life, wait: &Wait) {
-    let mut text = reasons::because(wait, life);
+fn waiting(out: &mut String, scenario: &Scenario, life: &Life, wait: &Wait) {
+    let mut text = match wait.why() {
+        Reason::NeverFits => never::of_life(scenario, life),
+        _ => reasons::because(wait, life),
+    };
     let others: Vec<String> = wait
         .reasons
         .iter()
@@ -241,7 +266,13 @@ fn more_nodes(out: &mut String, scenario: &Scenario, life: &Life, tried: &[Start
     page::hanging(out, "  with       ", &text, 13);
 }
 
-fn next(out: &mut String, options: &Explain, scenario: &Scenario, elsewhere: &[Elsewhere]) {
+fn next(
+    out: &mut String,
+    options: &Explain,
+    scenario: &Scenario,
+    platform: usize,
+    elsewhere: &[Elsewhere],
+) {
     let started = |other: &&Elsewhere| matches!(other.fate, Fate::Started(_));
     let Some(other) = elsewhere
         .iter()
@@ -253,7 +284,7 @@ fn next(out: &mut String, options: &Explain, scenario: &Scenario, elsewhere: &[E
     else {
         return;
     };
-    let (folder, here) = (options.folder.display(), &options.platform);
+    let (folder, here) = (options.folder.display(), &scenario.platforms[platform].name);
     let there = &scenario.platforms[other.platform].name;
     *out += &format!("\nNext  windtunnel diff {folder} {here} {there}  where the two part\n");
 }

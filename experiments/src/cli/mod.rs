@@ -8,6 +8,8 @@ mod compare;
 mod diff;
 mod differences;
 mod explain;
+mod never;
+mod notes;
 mod page;
 mod paint;
 mod past;

@@ -49,7 +49,6 @@ pub(super) fn because(wait: &Wait, life: &Life) -> String {
         Reason::Gate => format!("it was held back before scheduling; {free}"),
         Reason::User => "its user held it back".to_owned(),
         Reason::Suspended => "suspended in favour of others".to_owned(),
-        Reason::NeverFits => "it is larger than the cluster".to_owned(),
         _ => free,
     }
 }

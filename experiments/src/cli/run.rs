@@ -1,5 +1,7 @@
 //! `windtunnel run`: one platform, one seed, its figures.
 
+use std::path::Path;
+
 use windtunnel::compare::ranked;
 use windtunnel::core::{Bucket, Outcome, Reason, Report};
 use windtunnel::{Comparison, ExperimentError, RunResult, Scenario};
@@ -7,7 +9,8 @@ use windtunnel::{Comparison, ExperimentError, RunResult, Scenario};
 use super::Verdict;
 use super::args::Run;
 use super::bars::bars;
-use super::compare::{files, header, notes};
+use super::compare::{files, header};
+use super::notes::notes;
 use super::page::{self, print};
 use super::session::{self, Wishes};
 use super::words::{count, dollars, rounded, things, time};
@@ -35,7 +38,8 @@ pub(super) fn command(options: &Run) -> Result<Verdict, ExperimentError> {
         jobs: !options.no_jobs,
         threads: 1,
     };
-    let comparison = session::run(scenario, wishes)?;
+    let comparison = session::run(scenario, wishes)
+        .map_err(|error| error.located(Path::new(&options.scenario)))?;
     let mut out = text(&comparison);
     if let Some(folder) = &options.out {
         files(&mut out, folder, !options.no_jobs, &comparison);

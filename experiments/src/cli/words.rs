@@ -2,7 +2,7 @@
 
 use windtunnel::core::{Bucket, MicroDollars, Reason, SimDuration};
 use windtunnel::stats::Estimate;
-pub(super) use windtunnel::words::{clock, count, lasting, ranges, size, things};
+pub(super) use windtunnel::words::{clock, count, gpus, lasting, ranges, size, things};
 
 /// A number that is not negative, as the nearest whole one.
 pub(super) fn rounded(number: f64) -> String {

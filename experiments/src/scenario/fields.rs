@@ -28,6 +28,10 @@ impl Keys {
     }
 }
 
+/// What to write instead of a pool's price per GPU.
+const PER_NODE: &str =
+    "a pool's price is per node: multiply by gpus_per_node and write `usd_per_node_hour`; ";
+
 type Found<T> = Result<T, Box<SourceError>>;
 
 /// A table whose keys have been checked.
@@ -54,7 +58,10 @@ impl<'a> Fields<'a> {
         let unknown = table.keys().filter(is_unknown);
         if let Some(key) = unknown.min_by_key(|key| key.span().start) {
             let word = key.get_ref();
-            let hint = did_you_mean(word, keys.all());
+            let hint = match (keys.what, &**word) {
+                ("[[pools]]", "usd_per_gpu_hour") => PER_NODE.to_owned(),
+                _ => did_you_mean(word, keys.all()),
+            };
             return Err(source.error(
                 key.span(),
                 format!("unknown key `{word}`"),

@@ -11,6 +11,7 @@ mod decode;
 mod decode_workload;
 mod fields;
 mod load;
+mod locate;
 mod schema;
 mod source;
 pub(crate) mod text;
@@ -251,6 +252,14 @@ impl Scenario {
         let gpus = |pool: &Pool| u64::from(pool.max_nodes()) * u64::from(pool.gpus_per_node);
         let listed = self.cluster.iter().flat_map(Cluster::gpus);
         self.pools.iter().map(gpus).sum::<u64>() + listed.map(u64::from).sum::<u64>()
+    }
+
+    /// GPUs of the node that has most of them.
+    #[must_use]
+    pub fn gpus_per_node_max(&self) -> u8 {
+        let pools = self.pools.iter().map(|pool| pool.gpus_per_node);
+        let listed = self.cluster.iter().flat_map(Cluster::gpus);
+        pools.chain(listed).max().unwrap_or(0)
     }
 
     /// CPU cores when every pool is at its largest.

@@ -110,10 +110,55 @@ fn a_job_larger_than_the_cluster_is_kept_and_counted() {
     let done = place.run("compare s.toml --seeds 1");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(
-        done.out.contains("1 job per run larger than the supply"),
+        done.out.contains(
+            "note: 1 job per run can never run (jobs_never_fit); the first is big: a task\n        \
+             asks for 16 GPUs of one node, and the largest has 4\n"
+        ),
         "{}",
         done.out
     );
+}
+
+#[test]
+fn remarks_are_counted() {
+    let table = |rows: &str| {
+        let place = Place::new().file("jobs.csv", format!("{TRACE}a,0,60,1\n{rows}"));
+        let place = place.file("s.toml", from_file("jobs.csv", ""));
+        let done = place.run("compare s.toml --seeds 1 --no-jobs");
+        assert_eq!(done.code, Some(0), "{done:?}");
+        done.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = table("b,5,,1\nc,9,-60,1\n");
+    let expected = "of 3 rows 1 were dropped and 0 repaired, with 1 remark on rows that were kept; \
+                    the first: line 5, column duration_s: `-60` is not a time in seconds ";
+    assert!(text.contains(expected), "{text}");
+    let text = table("b,5,,1\n");
+    let expected = "of 2 rows all were kept, with 1 remark on rows that were kept; the first: line \
+                    4, column duration_s: the job has no duration and never ends ";
+    assert!(text.contains(expected), "{text}");
+    assert!(!table("b,5,60,1\n").contains("rows"), "nothing to tell");
+}
+
+#[test]
+fn no_job_before_the_end() {
+    // A day is simulated; these are of November 2023.
+    let trace = format!("{TRACE}first,1700000000,60,1\nsecond,1700000060,60,1\n");
+    let expected = [
+        "no job is submitted before the end of the run (1d): of 2 jobs the first is first, at \
+         1700000000 s",
+        "looks like Unix time: subtract the first one from all",
+    ];
+    refuses(&trace, "", &expected);
+    refuses(
+        &trace,
+        "stream = true",
+        &[
+            "no job is submitted before the end",
+            "from the start of the run",
+        ],
+    );
+    let trace = format!("{TRACE}tomorrow,90000,60,1\n");
+    refuses(&trace, "", &["of 1 job the first is tomorrow, at 90000 s"]);
 }
 
 #[test]

@@ -67,6 +67,13 @@ fn unknown_and_missing_keys() {
         "did you mean `nodes`?",
     );
     check(
+        &with("usd_per_node_hour", "usd_per_gpu_hour"),
+        "unknown key `usd_per_gpu_hour`",
+        "usd_per_gpu_hour",
+        "a pool's price is per node: multiply by gpus_per_node and write `usd_per_node_hour`; \
+         [[pools]] takes: name, ",
+    );
+    check(
         &with("[[pools]]", "[[pool]]"),
         "unknown key `pool`",
         "pool",
@@ -220,4 +227,28 @@ fn bad_values() {
         "=",
         "",
     );
+}
+
+#[test]
+fn a_load_that_jobs_can_not_give() {
+    let text = with("load = 1.1", "load = 90\nrun_max = \"2 h\"");
+    let place = Place::new().file("ours.toml", text);
+    for arguments in ["compare ours.toml", "run ours.toml --platform strict"] {
+        let done = place.run(arguments);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        let lines: Vec<&str> = done.err.lines().collect();
+        let [message, file, _, excerpt, hint] = lines[..] else {
+            panic!("{}", done.err);
+        };
+        let start = "error: synthetic workload: load 90 is out of reach, run times within their bounds \
+                     give 0.0";
+        assert!(message.starts_with(start), "{message}");
+        assert_eq!(file, "   --> ours.toml:10:8");
+        assert_eq!(excerpt, "10 | load = 90");
+        assert_eq!(
+            hint,
+            "   |        ^^ 90 % is 0.9; else change `jobs`, `run_min` or `run_max`"
+        );
+        assert_eq!(place.entries(), ["ours.toml"]);
+    }
 }

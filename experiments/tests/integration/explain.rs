@@ -134,6 +134,10 @@ fn left_out_it_is_the_job_that_waited_longest() {
 fn what_is_not_there_is_told() {
     let place = compared();
     for (arguments, what) in [
+        (
+            "explain out",
+            "which platform of `out`?: say windtunnel explain out strict; it has strict, greedy",
+        ),
         ("explain out strct job-1", "did you mean `strict`?"),
         ("explain out strict job-40", "ids go from job-0 to job-39"),
         ("explain out strict job-1 --seed 9", "its seeds: 1, 2, 3"),

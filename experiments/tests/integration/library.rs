@@ -1,6 +1,6 @@
 //! Scenarios as data: read, written, described.
 
-use windtunnel::{EMBEDDED, Scenario};
+use windtunnel::{EMBEDDED, Scenario, Sweep};
 
 use super::support::{Place, TINY};
 
@@ -27,6 +27,35 @@ fn campus_costs_what_its_comment_says() {
     assert!((node - given).abs() < 1e-6, "{node} and {given}");
     assert_eq!(campus.gpu_count(), 304);
     assert_eq!(campus.run.seeds.len(), 10);
+}
+
+/// What the comment in campus says holds the work, does so, and without it the work grows along.
+#[test]
+fn campus_keeps_its_work_where_its_comment_says() {
+    let work = |lines: &str| {
+        let text = EMBEDDED[0].text;
+        let text = text.replace("nodes = 38", "nodes = 76");
+        let text = text.replace("horizon = \"30 d\"", "horizon = \"60 d\"");
+        let text = text.replace("load = 0.9\n", &format!("load = 0.9\n{lines}"));
+        let mut scenario = Scenario::from_toml(&text, "mine").unwrap();
+        scenario.run.seeds.truncate(1);
+        scenario
+            .platforms
+            .retain(|platform| platform.name == "fifo");
+        let comparison = Sweep::new(scenario).threads(1).run().unwrap();
+        comparison.sizes[0].unwrap().offered_load
+    };
+    let comment = EMBEDDED[0].text.lines();
+    let held: Vec<&str> = comment
+        .filter_map(|line| line.strip_prefix("#     "))
+        .filter(|line| line.starts_with("gpus = ") || line.starts_with("window = "))
+        .collect();
+    assert_eq!(held.len(), 2);
+    // Twice the GPUs for twice as long: a quarter of the load.
+    let held = work(&format!("{}\n", held.join("\n")));
+    assert!((held - 0.9 / 4.0).abs() < 1e-3, "{held}");
+    let along = work("");
+    assert!((along - 0.9).abs() < 1e-3, "{along}");
 }
 
 /// Policies that would make the first page longer and not clearer: the jobs have neither priorities

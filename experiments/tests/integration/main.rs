@@ -14,6 +14,7 @@ mod fragmentation;
 mod golden;
 mod library;
 mod logs;
+mod notes;
 mod openb;
 mod support;
 mod validate;

@@ -43,6 +43,22 @@ fn numbers_that_are_none() {
         "x,NaN,60,1",
         "submit_s: `NaN` is not a time in seconds; write digits and a decimal point",
     );
+    for clock in ["01:30:00", "1:30"] {
+        check_dropped(
+            &format!("x,5,{clock},1"),
+            &format!(
+                "duration_s: `{clock}` is not a time in seconds; write seconds, e.g. 5400 for 1:30:00"
+            ),
+        );
+    }
+    for date in ["2024-03-01 08:00:00", "3/1/2024"] {
+        check_dropped(
+            &format!("x,{date},60,1"),
+            &format!(
+                "submit_s: `{date}` is not a time in seconds; write seconds from the start of the run, e.g. 5400"
+            ),
+        );
+    }
     check_dropped(
         "x,inf,60,1",
         "submit_s: `inf` is not a time in seconds; it must be finite",
@@ -67,6 +83,20 @@ fn numbers_that_are_none() {
     check_dropped(
         "x,5,60,1.000000000000000000000000000000000001",
         "gpus: `1.000000000000000000000000000000000001` has too many digits; write at most 32",
+    );
+}
+
+#[test]
+fn a_version_line_that_a_spreadsheet_padded() {
+    for padding in [",,,", ";;;", ",,,\r", ",,, "] {
+        let text =
+            format!("# windtunnel-jobs v1{padding}\njob_id,submit_s,duration_s,gpus\nx,5,60,1\n");
+        assert_eq!(strict(&text).unwrap().jobs.len(), 1, "{padding:?}");
+    }
+    check_error(
+        "# windtunnel-jobs v2,,,\njob_id\n",
+        TraceErrorKind::Format,
+        "error at jobs.csv:1: version `2` is unknown; hint: this release reads `# windtunnel-jobs v1`",
     );
 }
 
@@ -147,7 +177,17 @@ fn headers() {
     check_error(
         "# windtunnel-jobs v1\njob_id,submit_s,duration,gpus\nx,0,1,1\n",
         TraceErrorKind::Header,
-        "error at jobs.csv:2: unknown column `duration`; hint: did you mean `duration_s`?",
+        "error at jobs.csv:2: unknown column `duration`, missing column `duration_s`; hint: did you mean `duration_s`?",
+    );
+    check_error(
+        "# windtunnel-jobs v1\njob_id,start,gpus,colour\n",
+        TraceErrorKind::Header,
+        "error at jobs.csv:2: unknown columns `start`, `colour`, missing columns `submit_s`, `duration_s`; hint: known: job_id, submit_s, duration_s, gpus, tasks, gpu_model, cpus, memory_gib, advance, kind, limit_s, estimate_s, priority, tenant, queue, startup_s, restart_s, duty, checkpoint_interval_s, checkpoint_cost_s, ending, attrs",
+    );
+    check_error(
+        "# windtunnel-jobs v1\njob_id,gpus\n",
+        TraceErrorKind::Header,
+        "error at jobs.csv:2: missing columns `submit_s`, `duration_s`; hint: required: job_id, submit_s, duration_s, gpus",
     );
     check_error(
         "# windtunnel-jobs v1\njob_id;submit_s;duration_s;gpus\n",
