@@ -207,7 +207,6 @@ pub(crate) struct Job {
     /// The unit shape it is listed under.
     pub(crate) demand: DemandId,
     pub(crate) listed: bool,
-    pub(crate) links: [Links; 2],
     pub(crate) wait: WaitBook,
     pub(crate) wait_dirty: bool,
     /// Whether the autoscaler was told that it is unschedulable, since it began to wait.
@@ -234,6 +233,21 @@ pub(crate) struct Job {
 pub(crate) struct Links {
     pub(crate) prev: u32,
     pub(crate) next: u32,
+}
+
+impl Links {
+    const NONE: Self = Self {
+        prev: NONE,
+        next: NONE,
+    };
+}
+
+/// A job's place in the lists of what waits, apart from the job and side by side with others: who
+/// joins or leaves a list touches its neighbours here, and not thousands of large jobs.
+#[derive(Clone, Copy, Debug)]
+struct Listing {
+    id: JobId,
+    links: [Links; 2],
 }
 
 impl Job {
@@ -344,6 +358,8 @@ impl Job {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JobTable {
     slots: Vec<Job>,
+    /// One per slot.
+    listings: Vec<Listing>,
     free: Vec<u32>,
 }
 
@@ -354,8 +370,16 @@ impl JobTable {
             Some(slot) => slot,
             None => {
                 self.slots.push(blank(spec.clone()));
+                self.listings.push(Listing {
+                    id,
+                    links: [Links::NONE; 2],
+                });
                 u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
             }
+        };
+        self.listings[slot as usize] = Listing {
+            id,
+            links: [Links::NONE; 2],
         };
         let job = &mut self.slots[slot as usize];
         reset(job, id, spec);
@@ -381,6 +405,20 @@ impl JobTable {
 
     pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Job {
         &mut self.slots[slot as usize]
+    }
+
+    /// The id of the job in a slot.
+    pub(crate) fn id(&self, slot: u32) -> JobId {
+        self.listings[slot as usize].id
+    }
+
+    /// A job's neighbours in one of the lists.
+    pub(crate) fn links(&self, slot: u32, which: usize) -> Links {
+        self.listings[slot as usize].links[which]
+    }
+
+    pub(crate) fn links_mut(&mut self, slot: u32, which: usize) -> &mut Links {
+        &mut self.listings[slot as usize].links[which]
     }
 
     /// Live jobs in order of slot; sort by id where order matters.
@@ -409,10 +447,6 @@ fn blank(spec: JobSpec) -> Job {
         own: None,
         demand: DemandId(0),
         listed: false,
-        links: [Links {
-            prev: NONE,
-            next: NONE,
-        }; 2],
         wait: WaitBook {
             lane: None,
             snapshot: ByReason::default(),
@@ -470,10 +504,6 @@ fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
     job.withheld = None;
     job.own = None;
     job.listed = false;
-    job.links = [Links {
-        prev: NONE,
-        next: NONE,
-    }; 2];
     job.wait.lane = None;
     job.wait.demand = 0;
     job.wait.snapshot.clear();

@@ -22,6 +22,7 @@ use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, MilliCores};
 use crate::world::World;
 use crate::world::cluster::{Node, Stage};
+use crate::world::lists::{BY_SHAPE, BY_SUBMISSION};
 
 /// A read-only view of a [`World`], for one scheduler.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,7 @@ impl<'a> View<'a> {
         let mut slot = world.lists[self.scheduler.index()].head;
         std::iter::from_fn(move || {
             let found = job_view(world, slot)?;
-            slot = world.jobs.slot(slot).links[0].next;
+            slot = world.jobs.links(slot, BY_SUBMISSION).next;
             Some(found)
         })
     }
@@ -255,7 +256,7 @@ impl<'a> PendingShape<'a> {
         let mut slot = world.demands.get(self.id).head;
         std::iter::from_fn(move || {
             let found = job_view(world, slot)?;
-            slot = world.jobs.slot(slot).links[1].next;
+            slot = world.jobs.links(slot, BY_SHAPE).next;
             Some(found)
         })
     }

@@ -21,6 +21,7 @@ use crate::reason::{Reason, ReasonClass};
 use crate::task::{TaskEnd, TaskState};
 use crate::time::SimDuration;
 use crate::world::holds::Hold;
+use crate::world::lists::BY_SHAPE;
 
 /// Tasks of one job, by index.
 type Places = SmallVec<[usize; 8]>;
@@ -507,8 +508,8 @@ impl Simulation {
     fn tell_shape_unschedulable(&mut self, demand: crate::DemandId) {
         let mut slot = self.world.demands.get(demand).head;
         while slot != crate::live::NONE {
+            let next = self.world.jobs.links(slot, BY_SHAPE).next;
             let job = self.world.jobs.slot_mut(slot);
-            let next = job.links[1].next;
             // A reason of its own wins over its shape's.
             if !job.told && job.own.is_none() {
                 job.told = true;

@@ -31,42 +31,42 @@ pub(crate) const BY_SUBMISSION: usize = 0;
 pub(crate) const BY_SHAPE: usize = 1;
 
 fn insert(list: &mut JobList, jobs: &mut JobTable, slot: u32, which: usize) {
-    let id: JobId = jobs.slot(slot).id;
+    let id: JobId = jobs.id(slot);
     let mut after = list.tail;
-    if after != NONE && jobs.slot(after).id > id {
+    if after != NONE && jobs.id(after) > id {
         after = NONE;
         let mut next = list.head;
-        while next != NONE && jobs.slot(next).id < id {
+        while next != NONE && jobs.id(next) < id {
             after = next;
-            next = jobs.slot(next).links[which].next;
+            next = jobs.links(next, which).next;
         }
     }
     let next = if after == NONE {
         list.head
     } else {
-        jobs.slot(after).links[which].next
+        jobs.links(after, which).next
     };
-    jobs.slot_mut(slot).links[which] = Links { prev: after, next };
+    *jobs.links_mut(slot, which) = Links { prev: after, next };
     match after {
         NONE => list.head = slot,
-        _ => jobs.slot_mut(after).links[which].next = slot,
+        _ => jobs.links_mut(after, which).next = slot,
     }
     match next {
         NONE => list.tail = slot,
-        _ => jobs.slot_mut(next).links[which].prev = slot,
+        _ => jobs.links_mut(next, which).prev = slot,
     }
     list.len += 1;
 }
 
 fn remove(list: &mut JobList, jobs: &mut JobTable, slot: u32, which: usize) {
-    let Links { prev, next } = jobs.slot(slot).links[which];
+    let Links { prev, next } = jobs.links(slot, which);
     match prev {
         NONE => list.head = next,
-        _ => jobs.slot_mut(prev).links[which].next = next,
+        _ => jobs.links_mut(prev, which).next = next,
     }
     match next {
         NONE => list.tail = prev,
-        _ => jobs.slot_mut(next).links[which].prev = prev,
+        _ => jobs.links_mut(next, which).prev = prev,
     }
     list.len -= 1;
 }

@@ -5,7 +5,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod holds;
-mod lists;
+pub(crate) mod lists;
 pub(crate) mod occupy;
 
 use std::cell::RefCell;
