@@ -16,5 +16,6 @@ mod library;
 mod logs;
 mod notes;
 mod openb;
+mod own;
 mod support;
 mod validate;
