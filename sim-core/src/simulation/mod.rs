@@ -9,6 +9,7 @@
 //! 3. [`run`](Simulation::run) steps to the end and returns the [`Report`].
 
 mod apply;
+mod blame;
 mod components;
 mod events;
 mod instant;
