@@ -77,7 +77,8 @@ pub struct NodeTemplate {
     pub free: NodeFree,
 }
 
-/// Free text on why a task waits, for [`explain`](Policy::explain).
+/// Free text on why a task waits, for [`explain`](Policy::explain): one sentence without a full stop,
+/// as `job-269 is promised d2 14:03:00 on nodes 13, 18, 37`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The text, in words a user understands.
@@ -118,7 +119,13 @@ pub trait Policy: Send + PolicyClone {
         probe(task, node, view)
     }
 
-    /// Why a task waits, in words.
+    /// Why a task waits, in words, as of the last time it was asked to decide; `None` if there is
+    /// nothing to add to its reasons of waiting.
+    ///
+    /// The engine never asks by itself. [`Simulation::explanation`](crate::Simulation::explanation)
+    /// does, about the first pending task of a job and after the decisions of an instant;
+    /// `windtunnel explain` when a spell of waiting begins, `windtunnel diff` for jobs that wait
+    /// where two runs part. It may take its time: it is asked a few times per run.
     fn explain(&self, _task: TaskRef, _view: &View<'_>) -> Option<Explanation> {
         None
     }

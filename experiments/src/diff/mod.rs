@@ -51,7 +51,7 @@ mod followed;
 mod state;
 mod text;
 
-use windtunnel_core::{JobId, Reason, Report, RunError, SimTime, Simulation, Step};
+use windtunnel_core::{JobId, JobRef, Reason, Report, RunError, SimTime, Simulation, Step};
 
 use crate::error::ExperimentError;
 use crate::jobs::JobSource;
@@ -90,6 +90,8 @@ pub struct Parting {
     pub acts: [Vec<Act>; 2],
     /// Why a job on which the other acted waits here, left and right.
     pub waits: [Vec<(JobId, Reason)>; 2],
+    /// What the policies say of these jobs, left and right, if anything.
+    pub says: [Vec<(JobId, String)>; 2],
     /// The state just before, worked out from the left and from the right run; `None` if what a run
     /// did can't be undone on paper (an eviction, a rejection). Where both are given they are equal.
     pub before: [Option<State>; 2],
@@ -181,7 +183,9 @@ fn part(
         acts::told(&only[0], &watches[0]),
         acts::told(&only[1], &watches[1]),
     ];
-    let waits = [waits(left, &acts[1]), waits(right, &acts[0])];
+    let jobs = [held_back(left, &acts[1]), held_back(right, &acts[0])];
+    let waits = [waits(left, &jobs[0]), waits(right, &jobs[1])];
+    let says = [says(left, &jobs[0]), says(right, &jobs[1])];
     let before = [
         state::before(&left.view(), &only[0], &watches[0]),
         state::before(&right.view(), &only[1], &watches[1]),
@@ -191,23 +195,30 @@ fn part(
         at,
         acts,
         waits,
+        says,
         before,
         after,
     }
 }
 
-/// Why jobs wait here on which the other run acted.
-fn waits(simulation: &mut Simulation, acts: &[Act]) -> Vec<(JobId, Reason)> {
+/// Jobs that wait here on which the other run acted.
+fn held_back(simulation: &mut Simulation, acts: &[Act]) -> Vec<JobRef> {
     let wanted = |id: JobId| acts.iter().any(|act| act.job == id);
     let view = simulation.view();
-    let jobs: Vec<_> = view
-        .pending_jobs()
-        .filter(|job| wanted(job.job_id()))
-        .map(|job| job.id())
-        .collect();
-    jobs.into_iter()
-        .filter_map(|job| Some((job.id, simulation.why_waits(job)?)))
-        .collect()
+    let jobs = view.pending_jobs().filter(|job| wanted(job.job_id()));
+    jobs.map(|job| job.id()).collect()
+}
+
+/// Why they wait.
+fn waits(simulation: &Simulation, jobs: &[JobRef]) -> Vec<(JobId, Reason)> {
+    let why = |job: &JobRef| Some((job.id, simulation.why_waits(*job)?));
+    jobs.iter().filter_map(why).collect()
+}
+
+/// What their policies say of them.
+fn says(simulation: &mut Simulation, jobs: &[JobRef]) -> Vec<(JobId, String)> {
+    let says = |job: &JobRef| Some((job.id, simulation.explanation(*job)?.text));
+    jobs.iter().filter_map(says).collect()
 }
 
 /// A run of a scenario: platform and seed by their places.

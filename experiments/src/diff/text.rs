@@ -150,7 +150,11 @@ fn acts(out: &mut String, diff: &Diff, parting: &Parting, side: usize) {
         parts.push("does nothing".to_owned());
     }
     for (job, why) in parting.waits[side].iter().take(TOLD) {
-        parts.push(format!("{job} waits: {why}"));
+        let said = parting.says[side].iter().find(|(said, _)| said == job);
+        parts.push(match said {
+            Some((_, says)) => format!("{job} waits: {why} (policy says: {says})"),
+            None => format!("{job} waits: {why}"),
+        });
     }
     let width = diff
         .names

@@ -17,5 +17,6 @@ mod logs;
 mod notes;
 mod openb;
 mod own;
+mod says;
 mod support;
 mod validate;
