@@ -53,6 +53,15 @@ pub enum ExperimentError {
         /// What is wrong with it.
         cause: RegistryError,
     },
+    /// A platform's policy was made in code, and only the program that made it can run it.
+    #[error(
+        "the policy of platform `{platform}` was made in code\n  hint: run the program again that \
+         made it, or leave this platform out"
+    )]
+    InCode {
+        /// The platform.
+        platform: String,
+    },
     /// A trace can't be read.
     #[error("{}", trace(.0))]
     Trace(#[from] TraceError),

@@ -3,17 +3,21 @@
 //! Results come in the order (platform, seed) of the scenario, whatever the number of threads, and
 //! nothing is summed across threads.
 
+use std::fmt;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use windtunnel_core::rng::Seed;
 use windtunnel_core::{
-    JobRecord, Names, Observer, REASONS, Report, RunError, RunOptions, Simulation, Step,
+    JobRecord, Names, Observer, Platform, Policy, REASONS, Report, RunError, RunOptions,
+    Simulation, Step,
 };
 
 use crate::error::ExperimentError;
 use crate::facts::{JobFacts, none_in_time};
 use crate::jobs::{JobSource, Jobs, TraceRead, WorkloadSize};
 use crate::samples::{Sample, Sampler};
-use crate::scenario::Scenario;
+use crate::scenario::{IN_CODE, PlatformSpec, Scenario};
 
 /// Instants between two looks at whether to stop.
 const STEPS_PER_LOOK: u32 = 4_096;
@@ -166,7 +170,22 @@ impl Comparison {
 #[derive(Clone, Debug)]
 pub struct Sweep {
     scenario: Scenario,
+    own: Vec<Own>,
     threads: usize,
+}
+
+/// A policy made in code, anew for each run.
+#[derive(Clone)]
+struct Own {
+    /// Place of its platform in the scenario.
+    platform: usize,
+    make: Arc<dyn Fn() -> Box<dyn Policy> + Send + Sync>,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Own({})", self.platform)
+    }
 }
 
 impl Sweep {
@@ -175,8 +194,66 @@ impl Sweep {
     pub const fn new(scenario: Scenario) -> Self {
         Self {
             scenario,
+            own: Vec::new(),
             threads: 0,
         }
+    }
+
+    /// The same with one platform more, whose policy is made in code, anew for each run. Everything
+    /// else of it is as on the first platform of the scenario (as of [`PlatformSpec::new`] if there is
+    /// none), so that the policy alone makes the difference;
+    /// [`with_platform`](Self::with_platform) takes other settings.
+    ///
+    /// The comparison has it like any other: ranked, in differences, in files. What can't be done is
+    /// to run it again from the manifest alone, which shows its policy as [`IN_CODE`].
+    ///
+    /// ```
+    /// use windtunnel::policies::{BestFit, Greedy};
+    /// use windtunnel::{Scenario, Sweep, compare};
+    /// let mut scenario = Scenario::campus();
+    /// scenario.run.seeds = vec![1];
+    /// scenario.platforms.retain(|platform| platform.name == "best-fit");
+    /// let sweep = Sweep::new(scenario).with_policy("mine", || Box::new(Greedy::new(BestFit)));
+    /// let comparison = sweep.run()?;
+    /// assert_eq!(comparison.scenario.platforms[1].name, "mine");
+    /// let [theirs, mine] = &comparison.runs[..] else { panic!("one run each") };
+    /// assert_eq!(mine.report.digest, theirs.report.digest, "it is the same policy");
+    /// assert_eq!(compare::ranked(&comparison).len(), 2);
+    /// # Ok::<(), windtunnel::ExperimentError>(())
+    /// ```
+    #[must_use]
+    pub fn with_policy(
+        self,
+        name: &str,
+        make: impl Fn() -> Box<dyn Policy> + Send + Sync + 'static,
+    ) -> Self {
+        let first = self.scenario.platforms.first().cloned();
+        let mut spec = first.unwrap_or_else(|| PlatformSpec::new(name, IN_CODE));
+        name.clone_into(&mut spec.name);
+        self.with_platform(spec, make)
+    }
+
+    /// The same with settings of its own; what `spec` says of a policy does not count.
+    #[must_use]
+    pub fn with_platform(
+        mut self,
+        mut spec: PlatformSpec,
+        make: impl Fn() -> Box<dyn Policy> + Send + Sync + 'static,
+    ) -> Self {
+        IN_CODE.clone_into(&mut spec.policy);
+        self.own.push(Own {
+            platform: self.scenario.platforms.len(),
+            make: Arc::new(make),
+        });
+        self.scenario.platforms.push(spec);
+        self
+    }
+
+    /// What will be run, platforms made in code among the others: what
+    /// [`JobFiles::new`](crate::output::JobFiles::new) wants to know.
+    #[must_use]
+    pub const fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
     /// The same on so many threads; 0 means as many as there are cores. It changes no result.
@@ -220,7 +297,15 @@ impl Sweep {
             .build()
             .map_err(|error| ExperimentError::setting("threads", error.to_string()))?;
         let results: Vec<Result<RunResult, ExperimentError>> = pool.install(|| {
-            let run = |&key: &RunKey| run_one(&scenario, &source, key, hooks);
+            let run = |&key: &RunKey| {
+                let own = self.own.iter().find(|own| own.platform == key.platform);
+                let spec = &scenario.platforms[key.platform];
+                let platform = match own {
+                    Some(own) => scenario.platform_with(spec, (own.make)()),
+                    None => scenario.platform(spec)?,
+                };
+                run_one(&scenario, &source, platform, key, hooks)
+            };
             keys.par_iter().with_max_len(1).map(run).collect()
         });
         let mut runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -268,6 +353,17 @@ pub(crate) fn simulation(
     key: RunKey,
     ledger: bool,
 ) -> Result<Simulation, ExperimentError> {
+    let platform = scenario.platform(&scenario.platforms[key.platform])?;
+    simulation_of(scenario, source, platform, key, ledger)
+}
+
+fn simulation_of(
+    scenario: &Scenario,
+    source: &JobSource<'_>,
+    platform: Platform,
+    key: RunKey,
+    ledger: bool,
+) -> Result<Simulation, ExperimentError> {
     let (arrivals, names): Jobs = source.jobs(key.seed)?;
     let options = RunOptions {
         seed: Seed(scenario.run.seeds[key.seed]),
@@ -275,7 +371,6 @@ pub(crate) fn simulation(
         ledger,
         names,
     };
-    let platform = scenario.platform(&scenario.platforms[key.platform])?;
     let simulation = Simulation::boxed(scenario.supply(), arrivals, platform, options)?;
     Ok(simulation)
 }
@@ -292,13 +387,14 @@ pub(crate) fn broke_off(scenario: &Scenario, key: RunKey, cause: RunError) -> Ex
 fn run_one(
     scenario: &Scenario,
     source: &JobSource<'_>,
+    platform: Platform,
     key: RunKey,
     hooks: &dyn Hooks,
 ) -> Result<RunResult, ExperimentError> {
     if hooks.is_stopped() {
         return Err(ExperimentError::Interrupted);
     }
-    let mut simulation = simulation(scenario, source, key, true)?;
+    let mut simulation = simulation_of(scenario, source, platform, key, true)?;
     let mut sink = hooks.records(key)?;
     let mut recorder = Recorder {
         keep: sink.is_some(),

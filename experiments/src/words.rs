@@ -32,14 +32,7 @@ pub fn things(number: &str, one: &str) -> String {
 /// A moment as people say it, the first day being d1: `d3 09:14:05`.
 #[must_use]
 pub fn clock(at: SimTime) -> String {
-    let seconds = at.as_nanos() / 1_000_000_000;
-    let (day, hour, minute, second) = (
-        seconds / 86_400 + 1,
-        seconds / 3_600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-    );
-    format!("d{day} {hour:02}:{minute:02}:{second:02}")
+    at.clock()
 }
 
 /// A length of time in its two largest units, rounded down: `14 h 02 min`, `3 min 20 s`, `1.5 s`.

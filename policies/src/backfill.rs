@@ -7,6 +7,7 @@ mod easy;
 mod profile;
 pub(crate) mod queue;
 mod reservation;
+mod words;
 
 pub use conservative::ConservativeBackfill;
 pub use easy::EasyBackfill;

@@ -75,6 +75,64 @@
 //! truth (unless it declares [`Knowledge`](windtunnel_core::Knowledge)); it keeps no state that the
 //! [`News`](windtunnel_core::News) does not keep up to date.
 //!
+//! A policy that uses run times asks [`RunTimes`] for them and declares so, both in one line each; to
+//! forget the second is a panic at the start, not a policy that silently knows nothing:
+//!
+//! ```
+//! use windtunnel_core::{Decisions, Fit, Grants, JobList, JobLog, JobSpec, Knowledge, News, NodeModel};
+//! use windtunnel_core::{Policy, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest, View};
+//! use windtunnel_policies::{By, RunTimes};
+//!
+//! /// The least GPU time by estimate first; jobs of which nobody knows how long they run come last.
+//! #[derive(Clone, Debug)]
+//! struct LeastArea {
+//!     run_times: RunTimes,
+//! }
+//!
+//! impl Policy for LeastArea {
+//!     fn name(&self) -> &str {
+//!         "least-area"
+//!     }
+//!     fn knowledge(&self) -> Knowledge {
+//!         self.run_times.knowledge()
+//!     }
+//!     fn begin(&mut self, _view: &View<'_>, grants: Grants) {
+//!         self.run_times.begin(grants);
+//!     }
+//!     fn decide(&mut self, view: &View<'_>, _news: &News<'_>, out: &mut Decisions) {
+//!         let mut jobs: Vec<_> = view.pending_jobs().collect();
+//!         jobs.sort_by_key(|job| {
+//!             let run = self.run_times.of(view, *job).map_or(u64::MAX, SimDuration::as_nanos);
+//!             (u128::from(job.gpu_milli()) * u128::from(run), job.job_id())
+//!         });
+//!         let mut plan = view.plan();
+//!         for job in jobs {
+//!             match plan.first_fit(job) {
+//!                 Fit::Now(spots) => out.place(job.id(), spots),
+//!                 Fit::Never => out.reject(job.id()),
+//!                 Fit::NotNow => {}
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! // On one node of 4 GPUs: 40 GPU-seconds, 20, and 8.
+//! let job = |gpus, secs| {
+//!     let run = SimDuration::from_secs(secs);
+//!     JobSpec::new(SimTime::ZERO, TaskRequest::gpus(gpus), run).estimate(run)
+//! };
+//! let jobs = JobList::new(vec![job(4, 10), job(4, 5), job(4, 2)]);
+//! let supply = Supply::uniform(NodeModel::gpus_only("h100", 4), 1);
+//! let policy = LeastArea { run_times: RunTimes::new(By::Estimate) };
+//! let mut log = JobLog::default();
+//! let report = Simulation::new(supply, jobs, policy, RunOptions::default())?.run_with(&mut log)?;
+//! log.records.sort_by_key(|record| record.job);
+//! let starts: Vec<_> = log.records.iter().filter_map(|record| record.start).collect();
+//! assert_eq!(starts, [7, 2, 0].map(SimTime::from_secs));
+//! assert_eq!(report.knowledge, Knowledge::Estimate, "the report says what it knew");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # By name
 //!
 //! [`registry`] resolves `name{param=value}`; [`known()`] lists every policy with its parameters.

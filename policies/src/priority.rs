@@ -103,7 +103,7 @@ impl<P: Placer> Priority<P> {
             placer,
             never: Never::default(),
             grace: SimDuration::ZERO,
-            book: Book::new(Order::Priority, RunTimes::default()),
+            book: Book::new(Order::Priority, RunTimes::limits_only()),
             running: BTreeSet::new(),
             awaited: Vec::new(),
             evicted: Vec::new(),

@@ -32,7 +32,7 @@ pub enum AdmissionCommand {
         /// Why it waits from then on.
         why: Reason,
     },
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last.
     WakeAt(SimTime),
 }
 

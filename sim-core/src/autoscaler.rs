@@ -41,7 +41,7 @@ pub enum ScalingCommand {
         /// How long it boots.
         boot: SimDuration,
     },
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last.
     WakeAt(SimTime),
 }
 
@@ -62,7 +62,7 @@ impl Scaling {
         self.list.push(ScalingCommand::Shrink { node });
     }
 
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last: in a loop over jobs pass the minimum.
     pub fn wake_at(&mut self, at: SimTime) {
         self.list.push(ScalingCommand::WakeAt(at));
     }

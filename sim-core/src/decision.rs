@@ -294,7 +294,7 @@ pub enum Decision {
         /// Why.
         why: Reason,
     },
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last.
     WakeAt(SimTime),
 }
 
@@ -449,7 +449,7 @@ impl Decisions {
         });
     }
 
-    /// Asks to be woken at `at`; the last request wins.
+    /// Asks to be woken at `at`. Only one is kept, the last: in a loop over jobs pass the minimum.
     pub fn wake_at(&mut self, at: SimTime) {
         self.list.push(Decision::WakeAt(at));
     }

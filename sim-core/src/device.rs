@@ -314,6 +314,17 @@ pub enum Refusal {
     BindFailed,
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotFree => "what was chosen is not free",
+            Self::NodeClosed => "the node takes no tasks: it is down, cordoned or gone",
+            Self::Devices => "the agent found no acceptable set of devices",
+            Self::BindFailed => "the node failed before the binding was confirmed",
+        })
+    }
+}
+
 /// Chooses devices inside one node, after the policy chose the node: the kubelet's or slurmd's part.
 pub trait DeviceChooser: Send + ChooserClone {
     /// Which devices serve the request.

@@ -53,6 +53,9 @@ pub enum DecisionError {
     /// It names a node that is not there, or in none of the scheduler's pools.
     #[error("there is no such node in this scheduler's pools")]
     UnknownNode,
+    /// The node's GPUs are of a model that the job does not accept.
+    #[error("the job does not accept the GPU model of that node")]
+    WrongModel,
     /// The hold is another scheduler's.
     #[error("the hold belongs to another scheduler")]
     NotYourHold,
@@ -77,7 +80,7 @@ pub enum DecisionError {
     #[error("the job is not admitted")]
     NotAdmitted,
     /// A sure placement does not fit.
-    #[error("it does not fit there ({0:?})")]
+    #[error("it does not fit there: {0}")]
     DoesNotFit(Refusal),
     /// A hold that should be backed at once is not.
     #[error("the capacity to hold is not free")]
@@ -128,7 +131,7 @@ pub enum RunError {
         before: SimTime,
     },
     /// A policy broke the rules: it is to be mended, the run can't be resumed.
-    #[error("at {time}, {policy} decided {decision:?}: {cause}")]
+    #[error("at {time}, {policy} {told}")]
     InvalidDecision {
         /// When.
         time: SimTime,
@@ -136,6 +139,8 @@ pub enum RunError {
         policy: String,
         /// What it decided.
         decision: Box<Decision>,
+        /// What it decided and what is wrong with that, in words: jobs, nodes, what they have free.
+        told: String,
         /// What is wrong with it.
         cause: DecisionError,
     },

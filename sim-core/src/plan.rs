@@ -16,10 +16,11 @@ use crate::world::occupy::assume;
 /// Whether something fits now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// It fits, here; the plan has taken the capacity. Of an array, as many tasks as fit, in order:
+    /// It fits, here; the plan has taken the capacity, and the plan alone: nothing happens to the job
+    /// unless [`Decisions::place`](crate::Decisions::place) is called. Of an array, as many tasks as fit, in order:
     /// there may be fewer spots than pending tasks.
     Now(Spots),
-    /// It does not fit now; the plan is unchanged.
+    /// It does not fit now, or it is not pending ([`JobView::is_pending`]); the plan is unchanged.
     NotNow,
     /// It would not fit even on the supply at its largest, with nothing running.
     Never,
@@ -113,6 +114,9 @@ impl<'a> Plan<'a> {
             if !job.can_ever_fit() {
                 return Fit::Never;
             }
+            if !job.is_pending() {
+                return Fit::NotNow;
+            }
             let request = live.spec.request.groups[0].request;
             let Some(node) = self.space.best::<S>(live.shapes[0], &request) else {
                 return Fit::NotNow;
@@ -151,6 +155,32 @@ impl<'a> Plan<'a> {
     /// Places all tasks that a job still needs, asking `choose` for the node of each in turn;
     /// `None`, or a node where the task does not fit, undoes the whole job (an array keeps the tasks
     /// placed before).
+    ///
+    /// With it a policy keeps off some nodes, here odd ones:
+    /// ```
+    /// use windtunnel_core::{
+    ///     Fit, JobSpec, NodeId, NodeModel, SimDuration, SimTime, Supply, TaskRequest, World,
+    /// };
+    /// let mut world = World::new(&Supply::uniform(NodeModel::gpus_only("h100", 4), 4))?;
+    /// let pair = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(3), SimDuration::from_mins(1)).tasks(2);
+    /// let job = world.submit(pair)?;
+    /// let view = world.view();
+    /// let job = view.job(job).ok_or("it waits")?;
+    /// let mut plan = view.plan();
+    /// let fit = plan.place_by(job, |plan, task| {
+    ///     let mut from = NodeId(0);
+    ///     while let Some(node) = plan.next_feasible(task, from) {
+    ///         if node.0 % 2 == 0 {
+    ///             return Some(node);
+    ///         }
+    ///         from = NodeId(node.0 + 1);
+    ///     }
+    ///     None
+    /// });
+    /// let Fit::Now(spots) = fit else { panic!("nodes 0 and 2 are empty") };
+    /// assert_eq!(spots.iter().map(|spot| spot.node.0).collect::<Vec<_>>(), [0, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn place_by(
         &mut self,
         job: JobView<'_>,
@@ -177,7 +207,7 @@ impl<'a> Plan<'a> {
         }
         let live = job.job;
         let pools = live.pools;
-        if !self.enough_slots(live, pools) {
+        if !job.is_pending() || !self.enough_slots(live, pools) {
             return Fit::NotNow;
         }
         let mark = self.mark();

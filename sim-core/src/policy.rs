@@ -77,7 +77,25 @@ pub struct NodeTemplate {
     pub free: NodeFree,
 }
 
-/// Free text on why a task waits, for [`explain`](Policy::explain).
+impl NodeTemplate {
+    /// Whether a task would fit there by what the engine checks of any placement: the pool is one of the
+    /// scheduler's, its GPU model is one that the task accepts, and GPUs, CPU and memory suffice.
+    #[must_use]
+    pub fn fits(&self, task: TaskRef, view: &View<'_>) -> bool {
+        let Some(place) = view.world.find_task(task) else {
+            return false;
+        };
+        let job = view.world.jobs.slot(task.job.slot);
+        let request = &job.spec.request.groups[usize::from(job.tasks[place].group)].request;
+        let info = view.world.cluster.pools[self.pool.index()].info;
+        job.pools.contains(self.pool)
+            && info.accepts(request)
+            && self.free.fits(request, info.sharing)
+    }
+}
+
+/// Free text on why a task waits, for [`explain`](Policy::explain): one sentence without a full stop,
+/// as `job-269 is promised d2 14:03:00 on nodes 13, 18, 37`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The text, in words a user understands.
@@ -91,7 +109,9 @@ pub struct Explanation {
 /// but itself) or its wake-up is due, and never otherwise. All events of the instant have been
 /// applied. Decisions apply in the order given, each against what the ones before left. The policy
 /// must be a pure function of itself and its arguments: no clock, no entropy, no global state. For a
-/// second look at the effects of its own decisions it asks for `wake_at(now)`.
+/// second look at the effects of its own decisions it asks for `wake_at(now)`. If it holds a job back
+/// until a time, it asks for [`wake_at`](Decisions::wake_at) that time: nobody else will, and without
+/// news it is not called. Only one request is kept, the last: of several times, the minimum.
 pub trait Policy: Send + PolicyClone {
     /// Stable kebab-case name, as on the command line and in reports.
     fn name(&self) -> &str;
@@ -114,25 +134,37 @@ pub trait Policy: Send + PolicyClone {
     fn decide(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Decisions);
 
     /// Whether a task would fit on a new, empty node, as this scheduler judges it.
+    ///
+    /// Autoscalers ask ([`WouldFit`](crate::WouldFit)) before they rent a node; without one nobody
+    /// does. The default is [`NodeTemplate::fits`]; a policy with a rule of its own adds to it:
+    /// ```
+    /// use windtunnel_core::{Decisions, News, NodeTemplate, Policy, PoolId, TaskRef, View};
+    /// #[derive(Clone)]
+    /// struct KeepsOffPoolZero;
+    /// impl Policy for KeepsOffPoolZero {
+    ///     fn name(&self) -> &str {
+    ///         "keeps-off-pool-zero"
+    ///     }
+    ///     fn decide(&mut self, _: &View<'_>, _: &News<'_>, _: &mut Decisions) {}
+    ///     fn would_fit(&self, task: TaskRef, node: &NodeTemplate, view: &View<'_>) -> bool {
+    ///         node.pool != PoolId(0) && node.fits(task, view)
+    ///     }
+    /// }
+    /// ```
     fn would_fit(&self, task: TaskRef, node: &NodeTemplate, view: &View<'_>) -> bool {
-        probe(task, node, view)
+        node.fits(task, view)
     }
 
-    /// Why a task waits, in words.
+    /// Why a task waits, in words, as of the last time it was asked to decide; `None` if there is
+    /// nothing to add to its reasons of waiting.
+    ///
+    /// The engine never asks by itself. [`Simulation::explanation`](crate::Simulation::explanation)
+    /// does, about the first pending task of a job and after the decisions of an instant;
+    /// `windtunnel explain` when a spell of waiting begins, `windtunnel diff` for jobs that wait
+    /// where two runs part. It may take its time: it is asked a few times per run.
     fn explain(&self, _task: TaskRef, _view: &View<'_>) -> Option<Explanation> {
         None
     }
-}
-
-/// The engine's own answer to [`Policy::would_fit`]: request, model and pool.
-pub(crate) fn probe(task: TaskRef, node: &NodeTemplate, view: &View<'_>) -> bool {
-    let Some(place) = view.world.find_task(task) else {
-        return false;
-    };
-    let job = view.world.jobs.slot(task.job.slot);
-    let request = &job.spec.request.groups[usize::from(job.tasks[place].group)].request;
-    let info = view.world.cluster.pools[node.pool.index()].info;
-    job.pools.contains(node.pool) && info.accepts(request) && node.free.fits(request, info.sharing)
 }
 
 /// Clones a boxed policy; implemented for every `Clone` one, so that simulations can fork.

@@ -42,6 +42,24 @@ impl SimTime {
         Self(nanos)
     }
 
+    /// The time of day as people say it, the first day being d1, rounded down to a second.
+    ///
+    /// ```
+    /// use windtunnel_core::SimTime;
+    /// assert_eq!(SimTime::from_secs(2 * 86_400 + 9 * 3_600 + 65).clock(), "d3 09:01:05");
+    /// ```
+    #[must_use]
+    pub fn clock(self) -> String {
+        let seconds = self.0 / NANOS_PER_SEC;
+        let (day, hour, minute, second) = (
+            seconds / 86_400 + 1,
+            seconds / 3_600 % 24,
+            seconds / 60 % 60,
+            seconds % 60,
+        );
+        format!("d{day} {hour:02}:{minute:02}:{second:02}")
+    }
+
     /// The instant `millis` milliseconds after the start of the run.
     ///
     /// # Panics

@@ -214,6 +214,10 @@ impl<'a> View<'a> {
     /// A scratch copy-on-write overlay of the free capacity, for what-if reasoning. Nothing is copied:
     /// changes are undone when the plan is dropped.
     ///
+    /// The view does not change with the decisions of a call: what was placed a line before is still
+    /// pending and its nodes still as free, so a policy that places several jobs asks one plan for all
+    /// of them. [`Fit::Now`](crate::Fit::Now) means taken in the plan only.
+    ///
     /// # Panics
     /// If another plan of this view is alive.
     #[must_use]

@@ -13,6 +13,8 @@ use super::reasons::{self, leaving};
 use super::session::Progress;
 use super::words::{clock, count, lasting, ranges, size, things};
 
+/// Column at which the text of a part begins.
+const TEXT: usize = 43;
 /// Parts of a life that fit on a screen.
 const CHAPTERS: usize = 7;
 
@@ -128,6 +130,7 @@ fn chapters(out: &mut String, scenario: &Scenario, life: &Life) {
     }
     out.push('\n');
     let (shown, hidden) = (all.len().min(CHAPTERS + 4), all.len());
+    let mut said = None;
     for (place, chapter) in all.iter().enumerate() {
         // The first ones and the last.
         if hidden > shown && place == shown - 1 {
@@ -137,7 +140,15 @@ fn chapters(out: &mut String, scenario: &Scenario, life: &Life) {
             continue;
         }
         match chapter {
-            Chapter::Wait(wait) => waiting(out, scenario, life, wait),
+            Chapter::Wait(wait) => {
+                waiting(out, scenario, life, wait);
+                // The same promise need not be told twice in a row.
+                if let Some(says) = wait.says.as_ref().filter(|says| said != Some(*says)) {
+                    let first = " ".repeat(TEXT);
+                    page::hanging(out, &first, &format!("policy says: {says}"), TEXT);
+                }
+                said = wait.says.as_ref();
+            }
             Chapter::Stay(stay) => staying(out, stay),
         }
     }
@@ -145,7 +156,7 @@ fn chapters(out: &mut String, scenario: &Scenario, life: &Life) {
 
 fn line(out: &mut String, from: SimTime, length: SimDuration, word: &str, text: &str) {
     let first = format!("  {:<14}{:>11}  {word:<13} ", clock(from), lasting(length));
-    page::hanging(out, &first, text, 43);
+    page::hanging(out, &first, text, TEXT);
 }
 
 fn waiting(out: &mut String, scenario: &Scenario, life: &Life, wait: &Wait) {

@@ -69,7 +69,7 @@ impl Watch {
         self.jobs.iter().copied().find(|job| job.id == id)
     }
 
-    /// After the parting nobody asks for deeds.
+    /// From now on nobody asks for deeds.
     pub(super) fn only_submissions(&mut self) {
         self.is_past = true;
     }
@@ -199,10 +199,47 @@ pub(super) fn same(a: &mut Watch, b: &mut Watch) -> bool {
     a.raw == b.raw
 }
 
+/// Whether both did the same but for the nodes; both lists are sorted.
+pub(super) fn same_but_nodes(a: &Watch, b: &Watch) -> bool {
+    let bare = |raw: &Raw| raw.with(Heed::NoNodes);
+    a.raw.iter().map(bare).eq(b.raw.iter().map(bare))
+}
+
+/// What of two instants is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heed {
+    /// Everything.
+    All,
+    /// Everything but which nodes.
+    NoNodes,
+}
+
+impl Raw {
+    /// What is compared of it. Sorted deeds stay sorted.
+    fn with(self, heed: Heed) -> Self {
+        let any = NodeId(0);
+        let deed = match self.deed {
+            deed if heed == Heed::All => deed,
+            Deed::Reserved(_) => Deed::Reserved(any),
+            Deed::Placed(_) => Deed::Placed(any),
+            Deed::Bound(_) => Deed::Bound(any),
+            Deed::Moved(_) => Deed::Moved(any),
+            Deed::Refused(_) => Deed::Refused(None),
+            deed => deed,
+        };
+        Self { deed, ..self }
+    }
+}
+
 /// What only one of them did; both lists are sorted.
-pub(super) fn apart(a: &Watch, b: &Watch) -> [Vec<Raw>; 2] {
+pub(super) fn apart(a: &Watch, b: &Watch, heed: Heed) -> [Vec<Raw>; 2] {
     let minus = |these: &[Raw], those: &[Raw]| {
-        let lacks = |raw: &&Raw| those.binary_search(raw).is_err();
+        let lacks = |raw: &&Raw| {
+            let key = raw.with(heed);
+            those
+                .binary_search_by_key(&key, |raw| raw.with(heed))
+                .is_err()
+        };
         these.iter().filter(lacks).copied().collect()
     };
     [minus(&a.raw, &b.raw), minus(&b.raw, &a.raw)]

@@ -33,7 +33,8 @@ impl Spell {
 /// What followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
-    /// The first jobs of the parting, with what became of them, left and right.
+    /// The first jobs of the parting (of the one beyond nodes, if there is one), with what became of
+    /// them, left and right.
     pub jobs: Vec<(JobId, [Option<Spell>; 2])>,
     /// Jobs in both runs.
     pub compared: u64,

@@ -3,6 +3,8 @@
 //! [`diff`] steps two simulations of the same jobs side by side and compares what happens to jobs:
 //! placements task by task, bindings, evictions, ends, admission. Reasons of waiting, wake-ups and
 //! holds are not compared: two policies that say different things and do the same have not parted.
+//! If at first they only take other nodes for the same tasks, the first act that one of them does not
+//! do at all is told too ([`Diff::beyond_nodes`]).
 //!
 //! ```
 //! use windtunnel::core::{
@@ -51,7 +53,7 @@ mod followed;
 mod state;
 mod text;
 
-use windtunnel_core::{JobId, Reason, Report, RunError, SimTime, Simulation, Step};
+use windtunnel_core::{JobId, JobRef, Reason, Report, RunError, SimTime, Simulation, Step};
 
 use crate::error::ExperimentError;
 use crate::jobs::JobSource;
@@ -62,7 +64,7 @@ pub use acts::{Act, What};
 pub use followed::{Followed, Spell};
 pub use state::{Queued, State};
 
-use acts::Watch;
+use acts::{Heed, Watch};
 
 /// Why two runs can't be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,10 +88,14 @@ pub enum DiffError {
 pub struct Parting {
     /// When.
     pub at: SimTime,
+    /// Whether they do the same with the same tasks, on other nodes.
+    pub only_nodes: bool,
     /// What each did that the other did not, left and right; empty for one that only waited.
     pub acts: [Vec<Act>; 2],
     /// Why a job on which the other acted waits here, left and right.
     pub waits: [Vec<(JobId, Reason)>; 2],
+    /// What the policies say of these jobs, left and right, if anything.
+    pub says: [Vec<(JobId, String)>; 2],
     /// The state just before, worked out from the left and from the right run; `None` if what a run
     /// did can't be undone on paper (an eviction, a rejection). Where both are given they are equal.
     pub before: [Option<State>; 2],
@@ -104,6 +110,9 @@ pub struct Diff {
     pub names: [String; 2],
     /// Where they part, if they do.
     pub parting: Option<Parting>,
+    /// Where they first differ in more than nodes, if at the parting they only take other nodes for
+    /// the same tasks, and if they do.
+    pub beyond_nodes: Option<Parting>,
     /// What followed.
     pub followed: Followed,
     /// Their figures, left and right.
@@ -117,7 +126,7 @@ pub struct Diff {
 /// They have different jobs, or one breaks off.
 pub fn diff(mut left: Simulation, mut right: Simulation) -> Result<Diff, DiffError> {
     let mut watches = [Watch::default(), Watch::default()];
-    let mut parting = None;
+    let (mut parting, mut beyond_nodes) = (None, None);
     let mut followed = Followed::default();
     while let Some(at) = next(&mut left, &mut right)? {
         for (side, simulation) in [&mut left, &mut right].into_iter().enumerate() {
@@ -128,11 +137,21 @@ pub fn diff(mut left: Simulation, mut right: Simulation) -> Result<Diff, DiffErr
         }
         let [a, b] = &mut watches;
         acts::same_jobs(a, b)?;
-        if parting.is_none() && !acts::same(a, b) {
-            let found = part(at, &mut left, &mut right, &watches);
-            followed.follow(&found);
-            parting = Some(found);
-            watches.iter_mut().for_each(Watch::only_submissions);
+        if !acts::same(a, b) {
+            let only_nodes = acts::same_but_nodes(a, b);
+            if parting.is_none() {
+                let found = part(at, &mut left, &mut right, &watches, Heed::All);
+                followed.follow(&found);
+                parting = Some(found);
+            } else if !only_nodes {
+                let found = part(at, &mut left, &mut right, &watches, Heed::NoNodes);
+                followed.follow(&found);
+                beyond_nodes = Some(found);
+            }
+            if !only_nodes {
+                // All is told that there is to tell: nobody asks for deeds any more.
+                watches.iter_mut().for_each(Watch::only_submissions);
+            }
         }
         for (side, watch) in watches.iter_mut().enumerate() {
             followed.take(side, watch.records.drain(..));
@@ -151,6 +170,7 @@ pub fn diff(mut left: Simulation, mut right: Simulation) -> Result<Diff, DiffErr
     Ok(Diff {
         names: [reports[0].platform.clone(), reports[1].platform.clone()],
         parting,
+        beyond_nodes,
         followed,
         reports,
     })
@@ -175,13 +195,16 @@ fn part(
     left: &mut Simulation,
     right: &mut Simulation,
     watches: &[Watch; 2],
+    heed: Heed,
 ) -> Parting {
-    let only = acts::apart(&watches[0], &watches[1]);
+    let only = acts::apart(&watches[0], &watches[1], heed);
     let acts = [
         acts::told(&only[0], &watches[0]),
         acts::told(&only[1], &watches[1]),
     ];
-    let waits = [waits(left, &acts[1]), waits(right, &acts[0])];
+    let jobs = [held_back(left, &acts[1]), held_back(right, &acts[0])];
+    let waits = [waits(left, &jobs[0]), waits(right, &jobs[1])];
+    let says = [says(left, &jobs[0]), says(right, &jobs[1])];
     let before = [
         state::before(&left.view(), &only[0], &watches[0]),
         state::before(&right.view(), &only[1], &watches[1]),
@@ -189,25 +212,33 @@ fn part(
     let after = [State::of(&left.view()), State::of(&right.view())];
     Parting {
         at,
+        only_nodes: acts::same_but_nodes(&watches[0], &watches[1]),
         acts,
         waits,
+        says,
         before,
         after,
     }
 }
 
-/// Why jobs wait here on which the other run acted.
-fn waits(simulation: &mut Simulation, acts: &[Act]) -> Vec<(JobId, Reason)> {
+/// Jobs that wait here on which the other run acted.
+fn held_back(simulation: &mut Simulation, acts: &[Act]) -> Vec<JobRef> {
     let wanted = |id: JobId| acts.iter().any(|act| act.job == id);
     let view = simulation.view();
-    let jobs: Vec<_> = view
-        .pending_jobs()
-        .filter(|job| wanted(job.job_id()))
-        .map(|job| job.id())
-        .collect();
-    jobs.into_iter()
-        .filter_map(|job| Some((job.id, simulation.why_waits(job)?)))
-        .collect()
+    let jobs = view.pending_jobs().filter(|job| wanted(job.job_id()));
+    jobs.map(|job| job.id()).collect()
+}
+
+/// Why they wait.
+fn waits(simulation: &Simulation, jobs: &[JobRef]) -> Vec<(JobId, Reason)> {
+    let why = |job: &JobRef| Some((job.id, simulation.why_waits(*job)?));
+    jobs.iter().filter_map(why).collect()
+}
+
+/// What their policies say of them.
+fn says(simulation: &mut Simulation, jobs: &[JobRef]) -> Vec<(JobId, String)> {
+    let says = |job: &JobRef| Some((job.id, simulation.explanation(*job)?.text));
+    jobs.iter().filter_map(says).collect()
 }
 
 /// A run of a scenario: platform and seed by their places.
@@ -219,6 +250,19 @@ pub struct Chosen<'a> {
     pub platform: usize,
     /// Its seed.
     pub seed: usize,
+}
+
+impl Diff {
+    /// Where they differ in more than nodes: what one does with a task the other does not do then.
+    #[must_use]
+    pub fn first_other_act(&self) -> Option<&Parting> {
+        let parting = self.parting.as_ref()?;
+        if parting.only_nodes {
+            self.beyond_nodes.as_ref()
+        } else {
+            Some(parting)
+        }
+    }
 }
 
 impl Chosen<'_> {

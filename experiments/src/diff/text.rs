@@ -33,15 +33,17 @@ impl fmt::Display for Diff {
             None => same(&mut out, self),
             Some(parting) => {
                 let at = clock(parting.at);
-                let text = match parting.at.since(SimTime::ZERO) {
+                let mut text = match parting.at.since(SimTime::ZERO) {
                     SimDuration::ZERO => format!("part at once, at {at}"),
                     same => format!("do the same for {}; at {at} they part", lasting(same)),
                 };
+                if parting.only_nodes {
+                    text += ": the same jobs, on other nodes";
+                }
                 hanging(&mut out, "", &text, 0);
-                out.push('\n');
-                states(&mut out, parting);
-                for side in 0..2 {
-                    acts(&mut out, self, parting, side);
+                block(&mut out, self, parting);
+                if parting.only_nodes {
+                    beyond_nodes(&mut out, self);
                 }
                 followed(&mut out, self);
             }
@@ -59,6 +61,33 @@ fn same(out: &mut String, diff: &Diff) {
     };
     let text = format!("never part: {jobs} with the same life in both; {digests}");
     hanging(out, "", &text, 0);
+}
+
+/// What they saw and did.
+fn block(out: &mut String, diff: &Diff, parting: &Parting) {
+    out.push('\n');
+    states(out, parting);
+    for side in 0..2 {
+        acts(out, diff, parting, side);
+    }
+}
+
+/// Other nodes alone delay nobody: the first act that one of them does not do at all.
+fn beyond_nodes(out: &mut String, diff: &Diff) {
+    out.push('\n');
+    match &diff.beyond_nodes {
+        Some(other) => {
+            let at = clock(other.at);
+            hanging(
+                out,
+                "",
+                &format!("at {at} they differ in more than nodes"),
+                0,
+            );
+            block(out, diff, other);
+        }
+        None => hanging(out, "", "they never differ in more than nodes", 0),
+    }
 }
 
 /// What both saw before; what one saw, if only its view can be told.
@@ -150,7 +179,11 @@ fn acts(out: &mut String, diff: &Diff, parting: &Parting, side: usize) {
         parts.push("does nothing".to_owned());
     }
     for (job, why) in parting.waits[side].iter().take(TOLD) {
-        parts.push(format!("{job} waits: {why}"));
+        let said = parting.says[side].iter().find(|(said, _)| said == job);
+        parts.push(match said {
+            Some((_, says)) => format!("{job} waits: {why} (policy says: {says})"),
+            None => format!("{job} waits: {why}"),
+        });
     }
     let width = diff
         .names

@@ -48,6 +48,9 @@ fn join(wait: &mut Wait, next: &Wait) {
         .sort_by_key(|&(reason, length): &(Reason, _)| (std::cmp::Reverse(length), reason));
     wait.changes += 1 + next.changes;
     wait.room = wait.room.and(next.room);
+    if wait.says.is_none() {
+        wait.says.clone_from(&next.says);
+    }
     for head in &next.behind {
         if wait.behind.last() != Some(head) {
             wait.behind.push(*head);
@@ -77,6 +80,7 @@ mod tests {
                 changes: 0,
                 room: Room::default(),
                 behind: Vec::new(),
+                says: None,
             };
             from = until;
             Chapter::Wait(wait)

@@ -35,6 +35,8 @@ pub struct Wait {
     pub room: Room,
     /// Jobs at the head of its queue while it waited for [`Reason::HeadOfLine`], one after another.
     pub behind: Vec<JobId>,
+    /// What the policy said of it when it began, if anything.
+    pub says: Option<String>,
 }
 
 impl Wait {

@@ -140,7 +140,13 @@ pub(super) fn watch(
         let is_over = watcher.record.is_some();
         if let Some(job) = watcher.job.filter(|_| !diary.closed) {
             let why = simulation.why_waits(job).filter(|_| !is_over);
+            let before = diary.chapters.len();
             diary.note(simulation.now(), why, &watcher);
+            if diary.chapters.len() > before
+                && let Some(Chapter::Wait(wait)) = diary.chapters.last_mut()
+            {
+                wait.says = simulation.explanation(job).map(|said| said.text);
+            }
         }
         watcher.ended = None;
         if is_over {
@@ -248,6 +254,7 @@ impl Wait {
             changes: 0,
             room: watcher.room.unwrap_or_default(),
             behind: Vec::new(),
+            says: None,
         };
         wait.more(now, watcher);
         wait

@@ -1,12 +1,12 @@
 //! A scenario to the engine's own types.
 
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, PoolSpec,
-    Price, Supply, Tenure,
+    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, Policy,
+    PoolSpec, Price, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
-use super::{PlatformSpec, Pool, Scenario};
+use super::{IN_CODE, PlatformSpec, Pool, Scenario};
 use crate::error::ExperimentError;
 
 impl Scenario {
@@ -29,12 +29,22 @@ impl Scenario {
     /// What runs on it.
     ///
     /// # Errors
-    /// The policy's text names none.
+    /// The policy's text names none, or one that was made in code and is not here.
     pub fn platform(&self, spec: &PlatformSpec) -> Result<Platform, ExperimentError> {
+        if spec.policy == IN_CODE {
+            return Err(ExperimentError::InCode {
+                platform: spec.name.clone(),
+            });
+        }
         let policy = registry::policy(&spec.policy).map_err(|cause| ExperimentError::Policy {
             platform: spec.name.clone(),
             cause,
         })?;
+        Ok(self.platform_with(spec, policy))
+    }
+
+    /// The same with a policy made elsewhere.
+    pub(crate) fn platform_with(&self, spec: &PlatformSpec, policy: Box<dyn Policy>) -> Platform {
         let mut batch = Batch::new().on_loss(spec.on_loss);
         if let Some(timeout) = spec.gang_timeout {
             batch = batch.gang_timeout(timeout);
@@ -46,7 +56,7 @@ impl Scenario {
         platform.limit = spec.limit;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
-        Ok(platform)
+        platform
     }
 
     /// What the people cost per hour of the run.

@@ -5,7 +5,7 @@ use std::path::Path;
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::{PlatformSpec, Scenario, Staff, Workload};
+use super::{IN_CODE, PlatformSpec, Scenario, Staff, Workload};
 use crate::error::ExperimentError;
 
 /// How long jobs are submitted to a drawn workload that drains, unless it says otherwise.
@@ -137,11 +137,13 @@ impl Scenario {
 
 impl PlatformSpec {
     fn complete(&mut self, staff: &Staff) -> Result<(), ExperimentError> {
-        registry::policy(&self.policy).map_err(|cause| ExperimentError::Policy {
-            platform: self.name.clone(),
-            cause,
-        })?;
-        self.policy = spelled_out(&self.policy);
+        if self.policy != IN_CODE {
+            registry::policy(&self.policy).map_err(|cause| ExperimentError::Policy {
+                platform: self.name.clone(),
+                cause,
+            })?;
+            self.policy = spelled_out(&self.policy);
+        }
         self.staff_usd_per_hour.get_or_insert(staff.usd_per_hour);
         self.staff_usd_per_gpu_hour
             .get_or_insert(staff.usd_per_gpu_hour);

@@ -7,7 +7,7 @@ use windtunnel_policies::registry;
 use super::decode_workload::workload;
 use super::fields::{Fields, Keys, whole, wrong};
 use super::source::{Source, SourceError};
-use super::{Cluster, Faults, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -260,6 +260,11 @@ fn staff(fields: &Fields<'_>) -> Read<Staff> {
 
 fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
     let policy = fields.text("policy")?.unwrap_or_default();
+    if policy == IN_CODE {
+        let hint =
+            "it was made in code: run the program again that made it, or take this platform out";
+        return Err(fields.wrong("policy", hint));
+    }
     if let Err(error) = registry::policy(policy) {
         return Err(fields.wrong("policy", error.to_string()));
     }

@@ -226,6 +226,10 @@ pub struct PlatformSpec {
     pub control_plane_usd_per_hour: MicroDollars,
 }
 
+/// What stands for the text of a policy that was made in code
+/// ([`Sweep::with_policy`](crate::Sweep::with_policy)).
+pub const IN_CODE: &str = "(in code)";
+
 impl PlatformSpec {
     /// A platform that runs `policy` with the plainest of everything else.
     #[must_use]

@@ -137,7 +137,7 @@ fn timeline(policy: &str, jobs: &[JobSpec]) -> BTreeMap<u64, Vec<String>> {
 
 #[test]
 fn runs_part_where_their_timelines_do() {
-    let mut parted = 0;
+    let (mut parted, mut beyond) = (0, 0);
     for seed in 0..20 {
         let jobs = jobs(seed);
         for (a, b) in [
@@ -161,10 +161,56 @@ fn runs_part_where_their_timelines_do() {
                 }
                 assert!(parting.before.iter().any(Option::is_some));
             }
+            check_beyond_nodes(&found);
+            beyond += u32::from(found.beyond_nodes.is_some());
             check_mirror(a, b, &jobs, &found);
         }
     }
-    assert!(parted > 20, "{parted}");
+    assert!(parted > 20 && beyond > 3, "{parted} and {beyond}");
+}
+
+/// Nothing fails here and nobody is evicted: what differs in more than nodes is a start, and the first
+/// such difference is the first of all starts that differ.
+fn check_beyond_nodes(found: &diff::Diff) {
+    let starts = found.followed.first_other.map(|(_, starts)| starts);
+    let first = starts.and_then(|starts| starts.into_iter().flatten().min());
+    let other = found.first_other_act();
+    assert_eq!(other.map(|other| other.at), first, "{found}");
+    if let (Some(parting), Some(beyond)) = (&found.parting, &found.beyond_nodes) {
+        assert!(parting.only_nodes && !beyond.only_nodes && parting.at < beyond.at);
+        let told = beyond.acts.iter().flatten().any(|act| {
+            let (job, _) = found.followed.first_other.unwrap();
+            act.job == job
+        });
+        assert!(told, "{found}");
+    }
+}
+
+/// Best fit packs where first fit does not: first another node, much later another start.
+#[test]
+fn other_nodes_first_and_other_starts_later() {
+    let place = Place::with_tiny();
+    check_in(&place, "diff_nodes.txt", "diff tiny.toml greedy best-fit");
+}
+
+/// Which node a single job gets makes no difference to anybody.
+#[test]
+fn other_nodes_and_nothing_else() {
+    let job = |at| {
+        let second = SimDuration::from_secs(1);
+        JobSpec::new(SimTime::from_secs(at), TaskRequest::gpus(1), second)
+    };
+    let jobs = [job(0), job(5)];
+    let found = diff(simulation("first-fit", &jobs), simulation("random", &jobs)).unwrap();
+    let parting = found.parting.as_ref().unwrap();
+    assert!(parting.only_nodes && found.beyond_nodes.is_none());
+    let text = found.to_string();
+    assert!(text.contains(": the same jobs, on other nodes\n"), "{text}");
+    assert!(
+        text.contains("\nthey never differ in more than nodes\n"),
+        "{text}"
+    );
+    assert_eq!(found.followed.same_start, 2);
 }
 
 /// The other way round everything is the other way round.

@@ -16,5 +16,7 @@ mod library;
 mod logs;
 mod notes;
 mod openb;
+mod own;
+mod says;
 mod support;
 mod validate;

@@ -1,12 +1,13 @@
 //! Conservative backfilling: every job is promised a start when it is submitted.
 
 use windtunnel_core::{
-    Decisions, DemandId, Grants, JobRef, Knowledge, News, Plan, Policy, Reason, SimTime, TaskState,
-    TaskView, View,
+    Decisions, DemandId, Explanation, Grants, JobRef, Knowledge, News, Plan, Policy, Reason,
+    SimTime, TaskRef, TaskState, TaskView, View,
 };
 
 use super::book::{Book, end_of};
 use super::calendar::{Calendar, Planned};
+use super::words;
 use crate::fifo::Never;
 use crate::order::{Key, Order};
 use crate::place::Placer;
@@ -278,5 +279,20 @@ impl<P: Placer + 'static> Policy for ConservativeBackfill<P> {
         } else if let Some(next) = next {
             out.wake_at(next);
         }
+    }
+
+    fn explain(&self, task: TaskRef, _: &View<'_>) -> Option<Explanation> {
+        let mut waiting = self.calendar.waiting.values();
+        let planned = waiting.find(|planned| planned.entry.job == task.job)?;
+        let text = match planned.start {
+            Some(at) => {
+                let nodes = planned.spots.iter().map(|spot| spot.node);
+                words::promised(at, nodes.collect())
+            }
+            None => "promised nothing: nobody can say when it fits".to_owned(),
+        };
+        Some(Explanation {
+            text: format!("it is {text}"),
+        })
     }
 }

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use windtunnel_core::{
-    Decisions, DemandId, Fit, Grants, JobRef, JobView, Knowledge, Mark, News, NodeFree, NodeId,
-    Plan, Policy, Reason, SimTime, Spot, TaskState, TaskView, View,
+    Decisions, DemandId, Explanation, Fit, Grants, JobRef, JobView, Knowledge, Mark, News,
+    NodeFree, NodeId, Plan, Policy, Reason, SimTime, Spot, TaskRef, TaskState, TaskView, View,
 };
 
 use super::book::Book;
 use super::queue::Entry;
 use super::reservation::{Mine, Reservation};
+use super::words;
 use crate::fifo::Never;
 use crate::order::{Key, Order};
 use crate::place::Placer;
@@ -426,5 +427,20 @@ impl<P: Placer + 'static> Policy for EasyBackfill<P> {
         };
         self.reserve(view, &mut plan, begin, head);
         self.backfill(view, &mut plan, head, out);
+    }
+
+    fn explain(&self, task: TaskRef, _: &View<'_>) -> Option<Explanation> {
+        let (_, reservation) = self.head.as_ref()?;
+        let whom = match reservation.job {
+            head if head == task.job => "it".to_owned(),
+            head => head.to_string(),
+        };
+        let text = match reservation.at {
+            Some(at) => words::promised(at, reservation.nodes()),
+            None => "first in line, and nobody can say when it fits".to_owned(),
+        };
+        Some(Explanation {
+            text: format!("{whom} is {text}"),
+        })
     }
 }

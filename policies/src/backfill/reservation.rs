@@ -119,6 +119,11 @@ impl Reservation {
         run <= self.room(now)
     }
 
+    /// The nodes it is on, by id, each once.
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.spare.iter().map(|spare| spare.node).collect()
+    }
+
     /// How long a job may run that starts at `now` and must be gone before the reservation begins
     /// \[ns\].
     pub(super) fn room(&self, now: SimTime) -> u64 {

@@ -7,6 +7,7 @@ mod support;
 
 mod adversaries;
 mod alternate;
+mod blame;
 mod bundles;
 mod chaos;
 mod dead_unnoticed;

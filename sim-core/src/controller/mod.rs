@@ -69,7 +69,7 @@ pub enum LifecycleCommand {
         /// When.
         at: SimTime,
     },
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last.
     WakeAt(SimTime),
 }
 
@@ -119,7 +119,7 @@ impl Lifecycle {
         self.list.push(LifecycleCommand::Finish { job, outcome });
     }
 
-    /// Asks to be woken; the last request wins.
+    /// Asks to be woken. Only one is kept, the last: in a loop over jobs pass the minimum.
     pub fn wake_at(&mut self, at: SimTime) {
         self.list.push(LifecycleCommand::WakeAt(at));
     }

@@ -38,6 +38,7 @@ impl Simulation {
                     time: self.world.now,
                     policy: Component::Scheduler(id).name(&self.platform),
                     decision: Box::new(*decision),
+                    told: self.blame(*decision, decisions, cause),
                     cause,
                 })?;
         }
@@ -227,7 +228,7 @@ impl Simulation {
                 self.end_task(slot, place, refused, Component::Engine);
             }
             Err((_, refusal)) if claim == Claim::Sure => {
-                return Err(DecisionError::DoesNotFit(refusal));
+                return Err(self.misplaced(slot, &places, spots, refusal));
             }
             Err((_, refusal)) => {
                 for (place, spot) in places.iter().zip(spots) {
@@ -237,6 +238,28 @@ impl Simulation {
         }
         self.relist(slot);
         Ok(())
+    }
+
+    /// What is wrong with a sure placement that was refused: the node, or what is free there.
+    fn misplaced(
+        &self,
+        slot: u32,
+        places: &[usize],
+        spots: &[Spot],
+        refusal: Refusal,
+    ) -> DecisionError {
+        let pools = self.world.jobs.slot(slot).pools;
+        for (place, spot) in places.iter().zip(spots) {
+            let node = self.world.cluster.nodes.get(spot.node.index());
+            let Some(node) = node.filter(|node| pools.contains(node.pool)) else {
+                return DecisionError::UnknownNode;
+            };
+            let info = self.world.cluster.pools[node.pool.index()].info;
+            if !info.accepts(&self.world.request_of(slot, *place)) {
+                return DecisionError::WrongModel;
+            }
+        }
+        DecisionError::DoesNotFit(refusal)
     }
 
     /// Seats all tasks or none. A refusal names the task.

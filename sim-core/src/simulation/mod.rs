@@ -9,6 +9,7 @@
 //! 3. [`run`](Simulation::run) steps to the end and returns the [`Report`].
 
 mod apply;
+mod blame;
 mod components;
 mod events;
 mod instant;
@@ -335,6 +336,21 @@ impl Simulation {
     #[must_use]
     pub fn why_waits(&self, job: crate::JobRef) -> Option<crate::Reason> {
         self.waits.why(self.world.jobs.get(job)?)
+    }
+
+    /// What the policy of a job says of why it waits ([`Policy::explain`](crate::Policy::explain), asked
+    /// about the first task that is to be placed); `None` if it says nothing, or nothing of the job is
+    /// to be placed. It changes nothing in the run.
+    #[must_use]
+    pub fn explanation(&mut self, job: crate::JobRef) -> Option<crate::Explanation> {
+        self.world.sync_space();
+        let found = self.world.jobs.get(job)?;
+        let mut tasks = found.tasks.iter();
+        let place = tasks.position(|task| task.state == crate::TaskState::Pending)?;
+        let task = found.task_ref(job.slot, place);
+        let view = View::new(&self.world, found.scheduler);
+        let scheduler = &self.platform.schedulers[found.scheduler.index()];
+        scheduler.policy.explain(task, &view)
     }
 
     /// A view of the present state, as the first scheduler sees it.

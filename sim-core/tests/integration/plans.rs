@@ -2,7 +2,8 @@
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run};
 use windtunnel_core::{
-    Advance, Fit, JobSpec, NodeId, NodeModel, SimDuration, SimTime, Supply, TaskRequest, World,
+    Advance, Decisions, Fit, JobSpec, News, NodeFree, NodeId, NodeModel, Policy, Score, Scorer,
+    SimDuration, SimTime, Supply, TaskRequest, View, World,
 };
 
 /// Five tasks of an array on three GPUs: three start at once, two when those end. A gang of five would
@@ -70,4 +71,58 @@ fn a_plan_answers_for_shapes_and_remembers_what_was_taken() {
         plan.give_back(node, grant, &request);
     }
     assert!(plan.may_fit_shape(whole.shape()));
+}
+
+/// Places what comes, and asks a plan about it again once it runs.
+/// Counts those answers; remembers whether it has just placed something.
+#[derive(Clone, Debug, Default)]
+struct AsksAgain(u32, bool);
+
+impl Policy for AsksAgain {
+    fn name(&self) -> &str {
+        "asks-again"
+    }
+
+    fn decide(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Decisions) {
+        let mut plan = view.plan();
+        for job in view.pending_jobs() {
+            let Fit::Now(spots) = plan.first_fit(job) else {
+                panic!("it fits")
+            };
+            out.place(job.id(), spots);
+            out.wake_at(view.now());
+        }
+        let is_second = std::mem::take(&mut self.1);
+        self.1 = !out.is_empty();
+        let before = self.0;
+        for task in view.nodes().flat_map(|node| node.tasks()) {
+            let job = view.job(task.id().job).unwrap();
+            assert!(!job.is_pending());
+            let mark = plan.mark();
+            assert_eq!(plan.first_fit(job), Fit::NotNow);
+            assert_eq!(plan.best_by(job, |_, _| 0), Fit::NotNow);
+            assert_eq!(plan.best_of::<Alike>(job), Fit::NotNow);
+            assert_eq!(plan.place_by(job, |_, _| Some(NodeId(0))), Fit::NotNow);
+            assert!(plan.taken_since(mark).is_empty());
+            self.0 += 1;
+        }
+        assert_eq!(is_second, self.0 > before, "at the second look it runs");
+    }
+}
+
+/// All nodes alike.
+struct Alike;
+
+impl Scorer for Alike {
+    fn score(_: &NodeFree, _: &TaskRequest) -> Score {
+        0
+    }
+}
+
+/// There is room for the job once more, and nothing of it to place: a plan does not say "now, on no
+/// node", which would be an invalid placement.
+#[test]
+fn what_is_not_pending_does_not_fit_now() {
+    let (report, _) = run(nodes(1, 4), vec![job(1, 10)], AsksAgain::default(), 30);
+    assert_eq!(report.summary.completed(), 1);
 }
