@@ -412,11 +412,14 @@ impl Policy for KubeDefault {
 
     fn explain(&self, task: TaskRef, view: &View<'_>) -> Option<Explanation> {
         let pod = self.queue.find(task)?;
-        let nodes = self.nodes.present().len();
-        let text = format!(
-            "0/{nodes} nodes are available; {} attempts failed, the last at {}",
-            pod.attempts, pod.since
-        );
+        let (nodes, attempts) = (self.nodes.present().len(), pod.attempts);
+        let text = match attempts {
+            0 => format!("{task} was not tried yet"),
+            _ => format!(
+                "0/{nodes} nodes were available for {task} at {}; failed attempts: {attempts}",
+                pod.since.clock()
+            ),
+        };
         view.task(task).map(|_| Explanation { text })
     }
 }

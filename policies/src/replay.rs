@@ -284,8 +284,8 @@ impl Policy for Replay {
             let text = "the log does not say when it started".to_owned();
             return Some(Explanation { text });
         };
-        let start = record.start;
-        let text = if start > view.now() {
+        let (start, is_due) = (record.start.clock(), record.start <= view.now());
+        let text = if !is_due {
             format!("the log has it start at {start}")
         } else if named(view, job, &record.nodes).is_some() {
             let nodes: Vec<String> = record.nodes.iter().map(NodeId::to_string).collect();
