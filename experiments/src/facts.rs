@@ -67,6 +67,22 @@ pub(crate) fn in_time(jobs: &[JobSpec], horizon: Horizon) -> &[JobSpec] {
 /// Submissions from here on look like Unix time [s]: it passed this in 2001.
 const UNIX_TIME_MIN: u64 = 1_000_000_000;
 
+const UNIX_TIME_HINT: &str = "submissions count from the start of the run, and this looks like Unix \
+                              time: subtract the first one from all";
+
+/// Refuses a table whose first job is submitted by Unix time.
+pub(crate) fn refuse_unix_time(first: &JobSpec) -> Result<(), ExperimentError> {
+    let seconds = first.submit.as_nanos() / 1_000_000_000;
+    if seconds < UNIX_TIME_MIN {
+        return Ok(());
+    }
+    let name = first.name.as_deref().unwrap_or("job-0");
+    Err(ExperimentError::Setting {
+        what: format!("the first job, {name}, is submitted {seconds} s after the start of the run"),
+        hint: UNIX_TIME_HINT.to_owned(),
+    })
+}
+
 /// No job is submitted by the end of the run; of a table that was read whole: its jobs, the first of
 /// them, and when that is submitted.
 pub(crate) fn none_in_time(
@@ -84,8 +100,7 @@ pub(crate) fn none_in_time(
         let jobs = things(&count(jobs), "job");
         what += &format!(": of {jobs} the first is {name}, at {seconds} s");
         if seconds >= UNIX_TIME_MIN {
-            hint = "submissions count from the start of the run, and this looks like Unix time: \
-                    subtract the first one from all";
+            hint = UNIX_TIME_HINT;
         }
     }
     ExperimentError::Setting {

@@ -17,7 +17,7 @@ use windtunnel_traces::{
 };
 
 use crate::error::ExperimentError;
-use crate::facts::{JobFacts, in_time, none_in_time};
+use crate::facts::{JobFacts, in_time, none_in_time, refuse_unix_time};
 use crate::scenario::{Log, Scenario, Table, Workload};
 
 /// Most row issues that are kept to be shown.
@@ -228,8 +228,14 @@ impl<'a> JobSource<'a> {
         JobFacts::of(jobs, self.scenario.run.horizon)
     }
 
-    /// A table of which not a single job is submitted by the end of the run.
+    /// A table of which not a single job is submitted by the end of the run; or by Unix time, so that
+    /// the cluster would be paid for decades until the first.
     fn refuse_none_in_time(&self, jobs: &[JobSpec]) -> Result<(), ExperimentError> {
+        let is_native = matches!(self.scenario.workload, Workload::Native(_));
+        let drains = self.scenario.run.horizon == Horizon::Drain;
+        if let Some(first) = jobs.first().filter(|_| is_native && drains) {
+            refuse_unix_time(first)?;
+        }
         let facts = self.facts_of(jobs);
         match facts.first_late {
             Some((first, submit)) if facts.jobs == 0 => Err(none_in_time(

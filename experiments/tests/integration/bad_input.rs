@@ -161,6 +161,24 @@ fn no_job_before_the_end() {
     refuses(&trace, "", &["of 1 job the first is tomorrow, at 90000 s"]);
 }
 
+/// Without an end of its own, such a run would pay for decades of an idle cluster.
+#[test]
+fn a_run_to_the_last_job_in_unix_time() {
+    let trace = format!("{TRACE}first,1700000000,60,1\nsecond,1700000060,60,1\n");
+    let scenario = from_file("jobs.csv", "").replace("horizon = \"1 d\"", "horizon = \"drain\"");
+    let place = Place::new()
+        .file("jobs.csv", &trace)
+        .file("s.toml", &scenario);
+    let done = place.run("compare s.toml");
+    assert_eq!(done.code, Some(2), "{done:?}");
+    for part in [
+        "the first job, first, is submitted 1700000000 s after the start of the run",
+        "looks like Unix time: subtract the first one from all",
+    ] {
+        assert!(done.err.contains(part), "no `{part}` in:\n{}", done.err);
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_to() {
     let place = Place::with_tiny().file("file", "");
