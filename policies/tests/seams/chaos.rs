@@ -512,7 +512,8 @@ fn every_policy_survives_what_happens_around_it() {
     ];
     let names = windtunnel_policies::known().iter().map(|info| info.name);
     for name in names.chain(more) {
-        for seed in 1..=seeds {
+        // Under the last one a fifo's head stops fitting anywhere while it waits, and is rejected.
+        for seed in (1..=seeds).chain([78]) {
             let make = |ledger| {
                 let policy = windtunnel_policies::policy(name).unwrap();
                 chaos_under(seed, ledger, policy)
