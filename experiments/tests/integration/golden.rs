@@ -12,8 +12,13 @@ fn check(name: &str, arguments: &str) {
 
 /// Runs the program in a folder and compares what it prints with a golden file.
 pub(crate) fn check_in(place: &Place, name: &str, arguments: &str) {
+    check_ending(place, name, arguments, 0);
+}
+
+/// The same for a program that ends with a code of its own.
+pub(crate) fn check_ending(place: &Place, name: &str, arguments: &str, code: i32) {
     let done = place.run(arguments);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.code, Some(code), "{done:?}");
     assert!(
         done.out.lines().all(|line| line.chars().count() <= 80),
         "{}",
