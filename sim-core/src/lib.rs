@@ -100,6 +100,7 @@ pub mod bitset;
 pub mod engine;
 pub mod hash;
 pub mod rng;
+pub mod topology;
 pub mod units;
 
 mod admission;

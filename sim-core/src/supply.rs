@@ -1,10 +1,13 @@
 //! Supply: hardware that exists or can be rented, as plain data.
 
+use std::sync::Arc;
+
 use crate::device::MAX_DEVICES;
 use crate::fault::FaultModel;
 use crate::fault::NoFaults;
 use crate::ids::{PoolId, PoolSet};
 use crate::time::SimDuration;
+use crate::topology::Topology;
 use crate::units::{Bytes, MicroDollars, MilliCores};
 
 /// A model of node: what one server has.
@@ -20,6 +23,8 @@ pub struct NodeModel {
     pub cpu: MilliCores,
     /// Memory \[bytes\].
     pub memory: Bytes,
+    /// How its parts are connected; without it, every set of GPUs is as good as another.
+    pub topology: Option<Arc<Topology>>,
 }
 
 impl NodeModel {
@@ -33,6 +38,7 @@ impl NodeModel {
             gpus,
             cpu: MilliCores(0),
             memory: Bytes(0),
+            topology: None,
         }
     }
 
@@ -47,6 +53,13 @@ impl NodeModel {
     #[must_use]
     pub fn with_memory(mut self, memory: Bytes) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// The same with its parts connected so.
+    #[must_use]
+    pub fn with_topology(mut self, topology: Arc<Topology>) -> Self {
+        self.topology = Some(topology);
         self
     }
 }

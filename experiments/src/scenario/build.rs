@@ -81,6 +81,7 @@ impl Pool {
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
             memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
+            topology: None,
         };
         let mut price = Price {
             per_node_hour: self.usd_per_node_hour,

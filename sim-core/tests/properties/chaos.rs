@@ -275,6 +275,7 @@ impl Case {
                 gpus: pool.gpus,
                 cpu: MilliCores::cores(pool.cores),
                 memory: Bytes(pool.memory),
+                topology: None,
             };
             let name = format!("pool-{id}");
             match pool.elastic {
