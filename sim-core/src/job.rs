@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::fabric::Level;
 use crate::ids::{AttrId, ControllerId, NodeId, QueueId, TenantId};
 use crate::job_name::JobName;
+use crate::speed::Behaviour;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, MILLI_PER_GPU, MilliCores, Ppm};
 
@@ -107,14 +109,6 @@ impl TaskRequest {
         self
     }
 }
-
-/// A level of the fabric that a group must not cross.
-///
-/// No level exists yet, so this type has no value and `Option<Level>` is always `None`; NVLink
-/// domains, racks and pods come with the fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Level {}
 
 /// Tasks of a job that ask for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -261,6 +255,8 @@ pub struct JobProfile {
     pub checkpoint: Option<Checkpoint>,
     /// How it ends when its work is done.
     pub ending: Ending,
+    /// How it uses its GPUs, for speed models and agents that ask; none is the plainest.
+    pub behaviour: Option<Arc<Behaviour>>,
     /// When and where it ran by the log it was read from, if the log says; the engine takes no notice.
     pub recorded: Option<Arc<Recorded>>,
 }
@@ -320,6 +316,7 @@ impl JobSpec {
                 duty: Ppm::ONE,
                 checkpoint: None,
                 ending: Ending::Completes,
+                behaviour: None,
                 recorded: None,
             },
         }
@@ -393,6 +390,13 @@ impl JobSpec {
     #[must_use]
     pub fn duty(mut self, duty: Ppm) -> Self {
         self.profile.duty = duty;
+        self
+    }
+
+    /// The same with a way of using its GPUs.
+    #[must_use]
+    pub fn behaviour(mut self, behaviour: Arc<Behaviour>) -> Self {
+        self.profile.behaviour = Some(behaviour);
         self
     }
 

@@ -148,6 +148,11 @@ pub(crate) struct Unit {
     pub(crate) event: Option<EventHandle>,
     /// Whether it waits to be looked at again at the end of the instant.
     pub(crate) dirty: bool,
+    /// Whether what it has, or whether it runs, may have changed since it was looked at: its
+    /// neighbours must be asked again, too.
+    pub(crate) moved: bool,
+    /// Whether it runs on more than one node.
+    pub(crate) spans_nodes: bool,
     pub(crate) done_work: bool,
 }
 
@@ -168,6 +173,8 @@ impl Unit {
             weights: PerPool::default(),
             event: None,
             dirty: false,
+            moved: false,
+            spans_nodes: false,
             done_work: false,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::device::MAX_DEVICES;
+use crate::fabric::Fabric;
 use crate::fault::FaultModel;
 use crate::fault::NoFaults;
 use crate::ids::{PoolId, PoolSet};
@@ -181,6 +182,8 @@ pub struct Supply {
     pub order: Vec<PoolId>,
     /// Cloud quotas.
     pub quotas: Vec<CloudQuota>,
+    /// What lies between the nodes.
+    pub fabric: Fabric,
     /// The faults that befall the nodes.
     pub faults: Box<dyn FaultModel>,
 }
@@ -193,6 +196,7 @@ impl Supply {
             pools,
             order: Vec::new(),
             quotas: Vec::new(),
+            fabric: Fabric::default(),
             faults: Box::new(NoFaults),
         }
     }
@@ -218,6 +222,13 @@ impl Supply {
     #[must_use]
     pub fn in_order(mut self, order: Vec<PoolId>) -> Self {
         self.order = order;
+        self
+    }
+
+    /// The same with a fabric between its nodes.
+    #[must_use]
+    pub const fn with_fabric(mut self, fabric: Fabric) -> Self {
+        self.fabric = fabric;
         self
     }
 

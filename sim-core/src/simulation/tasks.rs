@@ -233,7 +233,14 @@ impl Simulation {
     /// Takes a task off the books and frees what it holds.
     pub(super) fn vacate(&mut self, slot: u32, task: usize) {
         self.unbook(slot, task);
-        let node = self.world.jobs.slot(slot).tasks[task].node;
+        let entry = &self.world.jobs.slot(slot).tasks[task];
+        let (node, devices) = (entry.node, entry.grant.devices);
+        if self.minds_neighbours() {
+            let job = self.world.jobs.slot(slot);
+            let unit = job.unit_of(task);
+            let across = job.units[unit].spans_nodes;
+            self.mark_neighbours((slot, unit), node, devices, across);
+        }
         self.world.vacate(slot, task);
         if self.world.cluster.node(node).tasks.is_empty() {
             self.inboxes.node_use(node);

@@ -1,14 +1,18 @@
 //! Nodes and pools as they are, and what each node contributes to its pool's sums.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::device::NodeFree;
+use crate::fabric::Places;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
 use crate::ledger::Gauge;
 use crate::reason::{REASONS, Reason};
 use crate::space::PoolInfo;
 use crate::supply::{Supply, Tenure};
 use crate::time::SimTime;
+use crate::topology::Topology;
 
 /// Where a node is in its life, whether or not anybody knows of its failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +142,8 @@ pub(crate) struct Pool {
     /// What plans know of it, too.
     pub(crate) info: PoolInfo,
     pub(crate) max_nodes: u32,
+    /// How the parts of its nodes are connected.
+    pub(crate) topology: Option<Arc<Topology>>,
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
     pub(crate) totals: PoolTotals,
@@ -151,6 +157,8 @@ pub(crate) struct Pool {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pools: Vec<Pool>,
+    /// Where nodes stand in the fabric.
+    pub(crate) places: Places,
     /// Nodes whose free state the plan space has not seen yet.
     pub(crate) dirty: Vec<NodeId>,
     /// Nodes whose truth differs from what is observed: dead and unnoticed, or switched off but
@@ -171,6 +179,7 @@ impl Cluster {
                 name: spec.name.clone(),
                 info: *info,
                 max_nodes: spec.max_nodes(),
+                topology: model.topology.clone(),
                 full,
                 totals: PoolTotals {
                     provisioning: 0,
@@ -202,6 +211,7 @@ impl Cluster {
         let mut cluster = Self {
             nodes,
             pools,
+            places: Places::new(supply, node_pools),
             dirty: Vec::new(),
             diverged: Vec::new(),
             capacity_changed: true,

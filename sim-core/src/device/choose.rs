@@ -1,0 +1,115 @@
+//! Who chooses devices inside a node: the seam, and its plainest implementation.
+
+use super::{DeviceSet, NodeFree};
+use crate::job::GpuRequest;
+use crate::units::MILLI_PER_GPU;
+
+/// What a chooser is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// GPUs or a part of one.
+    pub gpus: GpuRequest,
+    /// Thousandths needed on each device.
+    pub milli_each: u16,
+}
+
+/// The agent on a node said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// What was chosen is not free (any more).
+    NotFree,
+    /// The node takes no tasks: down, cordoned, gone.
+    NodeClosed,
+    /// The agent found no acceptable set of devices.
+    Devices,
+    /// The binding was not confirmed in time, because the node failed meanwhile.
+    BindFailed,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotFree => "what was chosen is not free",
+            Self::NodeClosed => "the node takes no tasks: it is down, cordoned or gone",
+            Self::Devices => "the agent found no acceptable set of devices",
+            Self::BindFailed => "the node failed before the binding was confirmed",
+        })
+    }
+}
+
+/// Chooses devices inside one node, after the policy chose the node: the kubelet's or slurmd's part.
+pub trait DeviceChooser: Send + ChooserClone {
+    /// Which devices serve the request.
+    ///
+    /// The result must hold exactly the devices asked for, each with enough left; the engine checks.
+    ///
+    /// # Errors
+    /// A refusal ends the task's attempt: Over(Refused).
+    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal>;
+}
+
+/// Clones a boxed chooser; implemented for every `Clone` one.
+pub trait ChooserClone {
+    /// A boxed copy.
+    fn clone_chooser(&self) -> Box<dyn DeviceChooser>;
+}
+
+impl<T: DeviceChooser + Clone + 'static> ChooserClone for T {
+    fn clone_chooser(&self) -> Box<dyn DeviceChooser> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn DeviceChooser> {
+    fn clone(&self) -> Self {
+        (**self).clone_chooser()
+    }
+}
+
+impl std::fmt::Debug for dyn DeviceChooser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceChooser")
+    }
+}
+
+/// `count-only`: what a countable resource gives. Whole GPUs: the lowest-index free ones; a fraction:
+/// the device with least left that still fits, then the lowest index.
+///
+/// ```
+/// use windtunnel_core::{CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, GpuRequest, NodeFree};
+/// let mut node = NodeFree::empty(4, 0, 0);
+/// node.take(Grant { devices: DeviceSet::one(2), milli_each: 400 }, 0, 0);
+/// let whole = DeviceRequest { gpus: GpuRequest::Whole(3), milli_each: 1000 };
+/// assert_eq!(CountOnly.choose(&node, whole), Ok(DeviceSet(0b1011)));
+/// let half = DeviceRequest { gpus: GpuRequest::Milli(500), milli_each: 500 };
+/// assert_eq!(CountOnly.choose(&node, half), Ok(DeviceSet::one(2)), "tightest fit");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountOnly;
+
+impl DeviceChooser for CountOnly {
+    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal> {
+        count_only(node, want).ok_or(Refusal::Devices)
+    }
+}
+
+/// The rule of [`CountOnly`].
+pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceSet> {
+    let devices = usize::from(node.devices);
+    if want.gpus == GpuRequest::None {
+        return Some(DeviceSet::EMPTY);
+    }
+    if u32::from(want.milli_each) < MILLI_PER_GPU {
+        let tightest = (0..devices)
+            .filter(|&i| node.left[i] >= want.milli_each)
+            .min_by_key(|&i| (node.left[i], i))?;
+        return Some(DeviceSet(1 << tightest));
+    }
+    // The lowest so many idle ones: drop the lowest bit so many times, and take what was dropped.
+    let mut rest = node.idle;
+    for _ in 0..want.gpus.devices() {
+        rest &= rest.checked_sub(1)?;
+    }
+    Some(DeviceSet(node.idle & !rest))
+}
