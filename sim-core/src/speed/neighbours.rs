@@ -33,7 +33,7 @@ impl<'a> Neighbours<'a> {
             let entry = &job.tasks[task as usize];
             let unit = job.unit_of(task as usize);
             let other = (slot, unit) != own && job.units[unit].advancing && entry.works();
-            (other && entry.grant.devices.contains(device)).then(|| Sharer {
+            (other && entry.grant.devices.contains(device)).then_some(Sharer {
                 profile: &job.spec.profile,
                 milli: entry.grant.milli_each,
             })
