@@ -156,7 +156,7 @@ pub use device::{
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Layout, Level, Places, Transport};
 pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
-pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
+pub use fragmentation::{Fragmentation, FragmentationMeter, SlotMeter, SlotsLeft, Target, Targets};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,

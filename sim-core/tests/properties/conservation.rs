@@ -83,7 +83,7 @@ impl Checker {
         let placed: Vec<_> = job.tasks().filter(stays).collect();
         for task in &placed {
             let mates = placed.iter().filter(|t| t.id().group == task.id().group);
-            for (level, node) in task.level().zip(task.node()) {
+            if let Some((level, node)) = task.level().zip(task.node()) {
                 let group = |node| view.places().group(node, level);
                 let there = mates.clone().filter_map(|mate| mate.node());
                 assert!(
@@ -212,7 +212,7 @@ impl Checker {
                 "{id} {hold}: {there} + {used} of {wanted}"
             );
             let cpu: u32 = mine().map(|part| part.amount.cpu.0 - part.cpu.0).sum();
-            let kept = |task: &windtunnel_core::TaskView<'_>| {
+            let kept = |task: &TaskView<'_>| {
                 task.suspended()
                     .is_none_or(|kept| kept.0 == Keeps::Everything)
             };
