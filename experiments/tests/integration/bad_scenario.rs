@@ -45,7 +45,7 @@ error: unknown key `polcy`
    |
 25 | polcy = \"fifo\"
    | ^^^^^ did you mean `policy`? [[platforms]] takes: name, policy, gang_timeout, on_loss, sharing, \
-         detection_delay, limit, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
+         detection_delay, limit, rdma, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
 "
     );
     assert_eq!(place.entries(), ["ours.toml"]);
@@ -115,6 +115,31 @@ fn bad_values() {
             label,
         );
     };
+    for (fabric, key, at, label) in [
+        (
+            "transport = \"infinband\"",
+            "transport",
+            "\"infinband\"",
+            "did you mean `infiniband`? it is one of",
+        ),
+        (
+            "rack_oversubscription = 0.5",
+            "rack_oversubscription",
+            "0.5",
+            "1",
+        ),
+        ("rdma = 1", "rdma", "1", "true"),
+    ] {
+        let fabric = format!("[fabric]\n{fabric}\n[[pools]]");
+        bad("[[pools]]", &fabric, key, at, label);
+    }
+    bad(
+        "nodes = 2",
+        "nodes = 2\nnodes_per_domain = 3\nnodes_per_rack = 4",
+        "nodes_per_rack",
+        "4",
+        "NVLink domains of 3 nodes do not fill racks of 4: let nodes_per_rack be a multiple of 3",
+    );
     bad(
         "horizon = \"1 d\"",
         "horizon = \"1 x\"",

@@ -4,11 +4,12 @@ use std::fs;
 
 use super::support::{Place, names};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "fragmentation.csv",
     "jobs.csv",
     "ledger.csv",
     "manifest.json",
+    "slots.csv",
     "summary.csv",
 ];
 

@@ -47,13 +47,47 @@ fn a_timeline_by_hand() {
     assert_eq!(
         place.read("out/fragmentation.csv"),
         "\
-platform,seed,time_s,idle_gpu_milli,slots_1,slots_2,slots_4,slots_8,frag_gpu_milli,frag_ratio,stranded_gpu_milli
-ff,1,0,1000,1,0,0,0,1000.000000,1.000000,500.000000
-ff,1,3600,1000,1,0,0,0,1000.000000,1.000000,500.000000
-ff,1,7200,3000,3,1,0,0,1500.000000,0.500000,1500.000000
-ff,1,10800,4000,4,2,1,0,0.000000,0.000000,0.000000
+platform,seed,time_s,idle_gpu_milli,slots_1,slots_2,slots_4,slots_8,frag_gpu_milli,frag_ratio,stranded_gpu_milli,gar,gfr
+ff,1,0,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000
+ff,1,3600,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000
+ff,1,7200,3000,3,1,0,0,1500.000000,0.500000,1500.000000,0.250000,1.000000
+ff,1,10800,4000,4,2,1,0,0.000000,0.000000,0.000000,0.000000,0.000000
 "
     );
+}
+
+/// Three racks of two nodes of 4 GPUs. `a` of 3 GPUs is on node 0 and `c` of 8 on nodes 2 and 3, one
+/// rack: nodes 1, 4 and 5 are left, and one GPU. Nodes 4 and 5 are a slot of 8 in their rack; node 1
+/// alone is none.
+#[test]
+fn slots_by_hand() {
+    let jobs = "# windtunnel-jobs v1\njob_id,submit_s,duration_s,gpus,tasks,level\n\
+                a,0,9000,3,1,\nc,0,9000,4,2,rack\n";
+    let racks = "[fabric]\nnodes_per_rack = 2\nracks_per_pod = 2\n\n[[pools]]";
+    let scenario = SCENARIO
+        .replace("[[pools]]", racks)
+        .replace("nodes = 1\n", "nodes = 6\n")
+        .replace("3h\"", "1h\"");
+    let place = Place::new()
+        .file("s.toml", &scenario)
+        .file("jobs.csv", jobs);
+    let done = place.run("compare s.toml --out out");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let row =
+        |time: &str, level: &str, left: &str| format!("ff,1,{time},{level},{left},0,0,0,0,0,0\n");
+    let sizes = "slots_1,slots_2,slots_4,slots_8,slots_16,slots_32,slots_64,slots_128,slots_256,slots_512,slots_1024";
+    let mut expected = format!("platform,seed,time_s,level,{sizes}\n");
+    for time in ["0", "3600"] {
+        for (level, left) in [
+            ("domain", "13,6,3,0,0"),
+            ("rack", "13,6,3,1,0"),
+            ("pod", "13,6,3,1,0"),
+            ("all", "13,6,3,1,0"),
+        ] {
+            expected += &row(time, level, left);
+        }
+    }
+    assert_eq!(place.read("out/slots.csv"), expected);
 }
 
 #[test]
@@ -80,6 +114,7 @@ fn without_samples_there_is_no_file() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(!done.out.contains("fragmentation.csv"), "{}", done.out);
     assert!(!place.path("out/fragmentation.csv").exists());
+    assert!(!place.path("out/slots.csv").exists());
 }
 
 /// Of a stream nobody knows the typical shapes beforehand.
@@ -89,7 +124,10 @@ fn a_stream_has_no_targets() {
     let place = place(&stream);
     assert_eq!(place.run("compare s.toml --out out").code, Some(0));
     let text = place.read("out/fragmentation.csv");
-    assert!(text.contains("\nff,1,0,1000,1,0,0,0,,,\n"), "{text}");
+    assert!(
+        text.contains("\nff,1,0,1000,1,0,0,0,,,,0.750000,1.000000\n"),
+        "{text}"
+    );
 }
 
 #[test]

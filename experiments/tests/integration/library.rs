@@ -18,6 +18,34 @@ fn what_is_read_can_be_written_and_read_again() {
     }
 }
 
+/// What a file says of the fabric reaches the engine and is echoed; a platform has the last word on RDMA.
+#[test]
+fn a_fabric_from_a_file() {
+    let fabric = "[fabric]\nnodes_per_rack = 4\nracks_per_pod = 2\nrack_oversubscription = 2.5\n\
+                  transport = \"roce\"\n[[pools]]\nnodes_per_domain = 2\nnodes_per_rack = 2";
+    let text = TINY.replace("[[pools]]", fabric);
+    let text = text.replacen("policy = \"fifo\"", "policy = \"fifo\"\nrdma = false", 1);
+    let scenario = Scenario::from_toml(&text, "ours").unwrap();
+    let supply = scenario.supply();
+    let expected = windtunnel_core::Fabric {
+        nodes_per_rack: 4,
+        racks_per_pod: 2,
+        rack_oversubscription: 2_500,
+        transport: windtunnel_core::Transport::Roce,
+        ..windtunnel_core::Fabric::default()
+    };
+    assert_eq!(supply.fabric, expected);
+    let pool = &supply.pools[0];
+    assert_eq!(
+        (pool.nodes_per_domain(), pool.nodes_per_rack(&expected)),
+        (2, 2)
+    );
+    let rdma = scenario.platforms.iter().find_map(|platform| platform.rdma);
+    assert_eq!(rdma, Some(false));
+    let again = Scenario::from_toml(&scenario.to_toml().unwrap(), "again").unwrap();
+    assert_eq!(scenario, again);
+}
+
 /// The price in the file is the formula in its comment.
 #[test]
 fn campus_costs_what_its_comment_says() {
