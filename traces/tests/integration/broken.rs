@@ -1,7 +1,7 @@
 //! Files that are broken: each gets an error, or an issue, that says where and what to do.
 
-use windtunnel_core::{Arrivals, Names};
-use windtunnel_traces::{Action, NativeReader, TraceErrorKind, decode};
+use windtunnel_core::{Arrivals, Level, Names};
+use windtunnel_traces::{Action, Kinds, NativeReader, TraceErrorKind, decode, write_native};
 
 use crate::support::{gzip, lenient, strict};
 
@@ -156,10 +156,46 @@ fn odd_columns() {
         "`5` is the cost of checkpoints that never happen; hint: fill in checkpoint_interval_s as well",
     );
     check(
+        "level",
+        "rak",
+        "`rak` is unknown; hint: did you mean `rack`?",
+    );
+    check(
         "attrs",
         "zone",
         "`zone` is no list of attributes; hint: write key=value;key=value",
     );
+}
+
+/// Gangs alone have a level, and it is written and read back.
+#[test]
+fn levels_of_gangs() {
+    let text = |rest: &str| {
+        format!(
+            "# windtunnel-jobs v1\njob_id,submit_s,duration_s,gpus,tasks,advance,level\n{rest}\n"
+        )
+    };
+    let error = strict(&text("x,0,1,1,2,each,rack"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "error at jobs.csv:3, column level: `rack` is a level for tasks that come and go one by one; \
+         hint: levels are for gangs: leave it empty, or let advance be all"
+    );
+    let trace = strict(&text(
+        "a,0,1,1,2,all,rack\nb,1,1,1,2,all,\nc,2,1,1,2,,domain",
+    ))
+    .unwrap();
+    let levels = |jobs: &[windtunnel_core::JobSpec]| -> Vec<Option<Level>> {
+        jobs.iter().map(|job| job.request.groups[0].level).collect()
+    };
+    let expected = [Some(Level::Rack), None, Some(Level::Domain)];
+    assert_eq!(levels(&trace.jobs), expected);
+    let mut file = Vec::new();
+    write_native(&mut file, &trace.jobs, &Names::default(), &Kinds::default()).unwrap();
+    let back = strict(std::str::from_utf8(&file).unwrap()).unwrap();
+    assert_eq!(back.jobs, trace.jobs);
 }
 
 #[test]
@@ -182,7 +218,7 @@ fn headers() {
     check_error(
         "# windtunnel-jobs v1\njob_id,start,gpus,colour\n",
         TraceErrorKind::Header,
-        "error at jobs.csv:2: unknown columns `start`, `colour`, missing columns `submit_s`, `duration_s`; hint: known: job_id, submit_s, duration_s, gpus, tasks, gpu_model, cpus, memory_gib, advance, kind, limit_s, estimate_s, priority, tenant, queue, startup_s, restart_s, duty, checkpoint_interval_s, checkpoint_cost_s, ending, attrs",
+        "error at jobs.csv:2: unknown columns `start`, `colour`, missing columns `submit_s`, `duration_s`; hint: known: job_id, submit_s, duration_s, gpus, tasks, gpu_model, cpus, memory_gib, advance, kind, limit_s, estimate_s, priority, tenant, queue, startup_s, restart_s, duty, checkpoint_interval_s, checkpoint_cost_s, ending, attrs, level",
     );
     check_error(
         "# windtunnel-jobs v1\njob_id,gpus\n",
