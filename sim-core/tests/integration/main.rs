@@ -7,4 +7,5 @@ mod plans;
 mod regressions;
 mod seams;
 mod support;
+mod topology;
 mod worked_examples;
