@@ -152,7 +152,7 @@ pub use decision::{
 pub use device::{
     Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
     DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
-    SlurmGres, TopologyManager,
+    SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Level, Places, Transport};

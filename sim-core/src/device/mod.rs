@@ -6,7 +6,7 @@ mod cores;
 mod free;
 mod sharing;
 
-pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyManager};
+pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyAware, TopologyManager};
 pub(crate) use choose::count_only;
 pub use choose::{
     Choice, ChooserClone, CountOnly, DeviceChooser, DeviceRequest, NodeState, Refusal,
