@@ -155,7 +155,7 @@ pub use device::{
     SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
-pub use fabric::{Fabric, Level, Places, Transport};
+pub use fabric::{Fabric, Layout, Level, Places, Transport};
 pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
 pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
 pub use ids::{

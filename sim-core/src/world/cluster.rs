@@ -178,7 +178,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pools: Vec<Pool>,
     /// Where nodes stand in the fabric.
-    pub(crate) places: Places,
+    pub(crate) places: Arc<Places>,
     /// Nodes whose free state the plan space has not seen yet.
     pub(crate) dirty: Vec<NodeId>,
     /// Nodes whose truth differs from what is observed: dead and unnoticed, or switched off but
@@ -232,7 +232,7 @@ impl Cluster {
         let mut cluster = Self {
             nodes,
             pools,
-            places: Places::new(supply, node_pools),
+            places: Arc::new(Places::new(supply, node_pools)),
             dirty: Vec::new(),
             diverged: Vec::new(),
             capacity_changed: true,
