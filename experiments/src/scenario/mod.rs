@@ -9,11 +9,11 @@ mod check;
 mod cluster;
 mod decode;
 mod decode_workload;
-mod fields;
+pub(crate) mod fields;
 mod load;
 mod locate;
 mod schema;
-mod source;
+pub(crate) mod source;
 pub(crate) mod text;
 mod workload;
 
