@@ -28,6 +28,7 @@ pub mod diff;
 mod error;
 pub mod explain;
 mod facts;
+pub mod hardware;
 mod jobs;
 pub mod output;
 mod samples;

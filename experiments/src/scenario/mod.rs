@@ -10,11 +10,11 @@ mod cluster;
 mod decode;
 mod decode_workload;
 mod devices;
-mod fields;
+pub(crate) mod fields;
 mod load;
 mod locate;
 mod schema;
-mod source;
+pub(crate) mod source;
 pub(crate) mod text;
 mod workload;
 
