@@ -108,6 +108,7 @@ impl Pool {
             model,
             tenure,
             price,
+            layout: windtunnel_core::Layout::default(),
         }
     }
 }
