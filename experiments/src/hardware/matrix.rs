@@ -139,7 +139,7 @@ fn sets(out: &mut String, topology: &Topology) {
     out.push_str(
         "\nBus bandwidth of a ring all-reduce, the best and the worst set of each size [GB/s]:\n\n",
     );
-    out.push_str("GPUs\tbest\tworst\tbest set\t worst set\n");
+    out.push_str("GPUs\tbest\tworst\tbest set\t\tworst set\n");
     for k in 2..=gpus {
         let best = topology.best_subset(topology.all(), k).unwrap_or_default();
         let sets = (1..=topology.all().0)
@@ -149,10 +149,16 @@ fn sets(out: &mut String, topology: &Topology) {
             .min_by_key(|&set| topology.collective(set))
             .unwrap_or_default();
         let speeds = [best, worst].map(|set| gb(topology.collective(set)));
-        put!(out, "{k}\t{}\t{}\t{}\t", speeds[0], speeds[1], list(best));
+        put!(
+            out,
+            "{k}\t{}\t{}\t{:<15}\t",
+            speeds[0],
+            speeds[1],
+            list(best)
+        );
         match speeds[0] == speeds[1] {
-            true => out.push_str(" any\n"),
-            false => put!(out, " {}\n", list(worst)),
+            true => out.push_str("any\n"),
+            false => put!(out, "{}\n", list(worst)),
         }
     }
 }

@@ -32,6 +32,7 @@ use windtunnel_core::topology::{Cpu, DeviceGraph, Topology};
 use windtunnel_core::{Bytes, MilliCores, NodeModel};
 
 pub use catalogue::{UnknownModel, model, models};
+pub(crate) use decode::text_of;
 pub use decode::{load, parse};
 pub use gpu::{GpuModel, MigProfile, gpus};
 

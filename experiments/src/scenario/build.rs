@@ -1,5 +1,7 @@
 //! A scenario to the engine's own types.
 
+use std::sync::Arc;
+
 use windtunnel_core::{
     Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, Policy,
     PoolSpec, Price, Supply, Tenure,
@@ -77,12 +79,18 @@ impl Scenario {
 impl Pool {
     fn spec(&self) -> PoolSpec {
         let model = NodeModel {
-            name: format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            name: match &self.model {
+                Some(hardware) => hardware.name.clone(),
+                None => format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            },
             gpu_model: self.gpu_model.clone(),
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
             memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
-            topology: None,
+            topology: self
+                .model
+                .as_ref()
+                .map(|hardware| Arc::clone(hardware.topology())),
         };
         let mut price = Price {
             per_node_hour: self.usd_per_node_hour,

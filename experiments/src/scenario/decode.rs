@@ -6,6 +6,7 @@ use windtunnel_policies::registry;
 
 use super::decode_workload::workload;
 use super::fields::{Fields, Keys, whole, wrong};
+use super::hardware;
 use super::source::{Source, SourceError};
 use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
 
@@ -28,10 +29,14 @@ pub(super) const RUN: Keys = Keys {
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
-    required: &["name", "gpus_per_node"],
+    required: &["name"],
     optional: &[
         "nodes",
         "rented",
+        "hardware",
+        "hardware_file",
+        "hardware_toml",
+        "gpus_per_node",
         "gpu_model",
         "cores",
         "memory_gib",
@@ -202,13 +207,25 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
         let which = if nodes.is_some() { "rented" } else { "name" };
         return Err(fields.wrong(which, "a pool has either `nodes` (owned) or `rented`"));
     }
+    let has_hardware = hardware::is_given(fields)?;
+    if !has_hardware && fields.value("gpus_per_node").is_none() {
+        let label = "[[pools]] needs name, and gpus_per_node or hardware";
+        let at = fields.at.clone();
+        return Err(fields.source.error(at, "`gpus_per_node` is missing", label));
+    }
+    let text = |key: &str| fields.value(key).map(|_| fields.name(key)).transpose();
     Ok(Pool {
+        model: hardware::named(fields)?,
+        hardware: text("hardware")?,
+        hardware_file: text("hardware_file")?.map(Into::into),
+        hardware_toml: fields.text("hardware_toml")?.map(str::to_owned),
         name: fields.name("name")?,
         nodes,
         rented,
         gpus_per_node: fields.whole("gpus_per_node", 0..=16)?.unwrap_or_default(),
         gpu_model: match fields.value("gpu_model") {
             Some(_) => fields.name("gpu_model")?,
+            None if has_hardware => String::new(),
             None => "gpu".to_owned(),
         },
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),

@@ -11,6 +11,7 @@ mod decode;
 mod decode_workload;
 mod devices;
 pub(crate) mod fields;
+mod hardware;
 mod load;
 mod locate;
 mod schema;
@@ -18,9 +19,14 @@ pub(crate) mod source;
 pub(crate) mod text;
 mod workload;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+
+use crate::hardware::HardwareModel;
 
 pub use cluster::Cluster;
 pub use devices::Devices;
@@ -100,18 +106,31 @@ pub struct Pool {
     /// How it is rented.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rented: Option<Rented>,
-    /// GPUs of a node, at most 16; 0 for a pool without GPUs.
+    /// What a node is, by the name of a model that comes with the program (`windtunnel topo --list`):
+    /// GPUs, cores, memory, and how they are connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// The same from a TOML file of your own, relative to the scenario file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_file: Option<PathBuf>,
+    /// The same as text; what a file becomes once it was read, so that a manifest needs no other file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_toml: Option<String>,
+    /// GPUs of a node, at most 16; 0 for a pool without GPUs. With hardware: as that has.
     pub gpus_per_node: u8,
-    /// The model of the GPUs, by which jobs ask for them.
+    /// The model of the GPUs, by which jobs ask for them. With hardware: as that has, unless given.
     pub gpu_model: String,
-    /// CPU cores of a node.
+    /// CPU cores of a node. With hardware: as that has, unless given.
     pub cores: u32,
-    /// Memory of a node in GiB.
+    /// Memory of a node in GiB. With hardware: as that has, unless given.
     pub memory_gib: u32,
     /// Price in $ per node and hour.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_node_hour: MicroDollars,
+    /// The hardware, once it was looked up.
+    #[serde(skip)]
+    model: Option<Arc<HardwareModel>>,
 }
 
 impl Pool {
