@@ -93,6 +93,9 @@ pub struct Platform {
     pub pools: Vec<(PoolId, PoolSettings)>,
     /// Who enforces walltime limits.
     pub limit: LimitMode,
+    /// Whether network cards read and write GPU memory by themselves here; without it, what the fabric
+    /// says.
+    pub rdma: Option<bool>,
     /// What the people cost who run it, for the length of the run [micro-dollars per hour].
     pub staff_per_hour: MicroDollars,
     /// What runs without GPUs beside the pools: heads, control planes [micro-dollars per hour].
@@ -121,6 +124,7 @@ impl Platform {
             pool_default: PoolSettings::default(),
             pools: Vec::new(),
             limit: LimitMode::Exact,
+            rdma: None,
             staff_per_hour: MicroDollars(0),
             control_plane_per_hour: MicroDollars(0),
         }
@@ -137,6 +141,13 @@ impl Platform {
     #[must_use]
     pub fn detection_delay(mut self, delay: SimDuration) -> Self {
         self.pool_default.detection_delay = delay;
+        self
+    }
+
+    /// The same with RDMA on or off, whatever the fabric says.
+    #[must_use]
+    pub const fn rdma(mut self, rdma: bool) -> Self {
+        self.rdma = Some(rdma);
         self
     }
 

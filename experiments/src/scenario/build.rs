@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, Policy,
-    PoolSpec, Price, Supply, Tenure,
+    Batch, Elastic, ExponentialFaults, Layout, MicroDollars, MilliCores, NodeModel, Platform,
+    Policy, PoolSpec, Price, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
@@ -19,6 +19,7 @@ impl Scenario {
             Some(cluster) => cluster.supply(),
             None => Supply::new(self.pools.iter().map(Pool::spec).collect()),
         };
+        let supply = supply.with_fabric(self.fabric.fabric());
         match self.faults.mtbf {
             Some(mean_between) => supply.with_faults(ExponentialFaults {
                 mean_between,
@@ -57,6 +58,7 @@ impl Scenario {
             .batch(batch);
         platform.pool_default.devices = spec.devices.chooser();
         platform.limit = spec.limit;
+        platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
         platform
@@ -116,7 +118,10 @@ impl Pool {
             model,
             tenure,
             price,
-            layout: windtunnel_core::Layout::default(),
+            layout: Layout {
+                nodes_per_domain: self.nodes_per_domain,
+                nodes_per_rack: self.nodes_per_rack,
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
 use super::decode_workload::workload;
+use super::fabric::{FabricSpec, Oversubscription};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::hardware;
 use super::source::{Source, SourceError};
@@ -20,7 +21,7 @@ const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
-    optional: &["pools", "cluster", "faults", "staff"],
+    optional: &["pools", "cluster", "fabric", "faults", "staff"],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
@@ -41,6 +42,21 @@ pub(super) const POOL: Keys = Keys {
         "cores",
         "memory_gib",
         "usd_per_node_hour",
+        "nodes_per_domain",
+        "nodes_per_rack",
+    ],
+};
+pub(super) const FABRIC: Keys = Keys {
+    what: "[fabric]",
+    required: &[],
+    optional: &[
+        "nodes_per_rack",
+        "racks_per_pod",
+        "rack_oversubscription",
+        "pod_oversubscription",
+        "transport",
+        "rdma",
+        "rail_optimised",
     ],
 };
 pub(super) const CLUSTER: Keys = Keys {
@@ -79,6 +95,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "devices",
         "detection_delay",
         "limit",
+        "rdma",
         "staff_usd_per_hour",
         "staff_usd_per_gpu_hour",
         "control_plane_usd_per_hour",
@@ -106,17 +123,23 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
         _ => top.tables("pools", &POOL)?,
     };
     let platforms = top.tables("platforms", &PLATFORM)?;
+    let fabric = top
+        .table("fabric", &FABRIC)?
+        .map_or(Ok(FabricSpec::default()), |f| fabric(&f))?;
+    let listed_pools = match cluster {
+        Some(_) => Vec::new(),
+        None => named("pools", &top, &pools, pool)?,
+    };
+    check_racks(&pools, &listed_pools, &fabric)?;
     Ok(Scenario {
         run: match top.table("scenario", &RUN)? {
             Some(fields) => run(&fields)?,
             None => unreachable!("a required key"),
         },
         workload: workload(&top)?,
-        pools: match cluster {
-            Some(_) => Vec::new(),
-            None => named("pools", &top, &pools, pool)?,
-        },
+        pools: listed_pools,
         cluster: cluster.as_ref().map(listed).transpose()?,
+        fabric,
         faults: top
             .table("faults", &FAULTS)?
             .map_or(Ok(Faults::default()), |f| faults(&f))?,
@@ -233,7 +256,54 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             .whole("memory_gib", 0..=WHOLE_MAX)?
             .unwrap_or_default(),
         usd_per_node_hour: fields.dollars("usd_per_node_hour")?.unwrap_or_default(),
+        nodes_per_domain: fields.whole("nodes_per_domain", 1..=WHOLE_MAX)?,
+        nodes_per_rack: fields.whole("nodes_per_rack", 0..=WHOLE_MAX)?,
     })
+}
+
+/// An oversubscription below 1 would be bandwidth that nobody can use.
+fn fabric(fields: &Fields<'_>) -> Read<FabricSpec> {
+    let ratio = |key| -> Read<Oversubscription> {
+        let given = fields.number(key, 1.0..=1_000.0)?;
+        Ok(given.map_or_else(Oversubscription::default, Oversubscription::of))
+    };
+    let plain = FabricSpec::default();
+    Ok(FabricSpec {
+        nodes_per_rack: fields
+            .whole("nodes_per_rack", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
+        racks_per_pod: fields
+            .whole("racks_per_pod", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
+        rack_oversubscription: ratio("rack_oversubscription")?,
+        pod_oversubscription: ratio("pod_oversubscription")?,
+        transport: fields
+            .word("transport", text::TRANSPORT)?
+            .unwrap_or_default(),
+        rdma: fields.flag("rdma")?.unwrap_or(plain.rdma),
+        rail_optimised: fields.flag("rail_optimised")?.unwrap_or_default(),
+    })
+}
+
+/// Racks must hold whole NVLink domains.
+fn check_racks(tables: &[Fields<'_>], pools: &[Pool], fabric: &FabricSpec) -> Read<()> {
+    for (pool, fields) in pools.iter().zip(tables) {
+        let domain = pool.nodes_per_domain.unwrap_or(1);
+        let rack = pool.nodes_per_rack.unwrap_or(fabric.nodes_per_rack);
+        if rack % domain != 0 {
+            let label = format!(
+                "NVLink domains of {domain} nodes do not fill racks of {rack}: let nodes_per_rack be a multiple of {domain}"
+            );
+            let own = pool.nodes_per_rack.is_some();
+            let key = if own {
+                "nodes_per_rack"
+            } else {
+                "nodes_per_domain"
+            };
+            return Err(fields.wrong(key, label));
+        }
+    }
+    Ok(())
 }
 
 fn listed(fields: &Fields<'_>) -> Read<Cluster> {
@@ -299,6 +369,7 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),
+        rdma: fields.flag("rdma")?,
         staff_usd_per_hour: fields.dollars("staff_usd_per_hour")?,
         staff_usd_per_gpu_hour: fields.dollars("staff_usd_per_gpu_hour")?,
         control_plane_usd_per_hour: fields

@@ -10,6 +10,7 @@ mod cluster;
 mod decode;
 mod decode_workload;
 mod devices;
+mod fabric;
 pub(crate) mod fields;
 mod hardware;
 mod load;
@@ -30,6 +31,7 @@ use crate::hardware::HardwareModel;
 
 pub use cluster::Cluster;
 pub use devices::Devices;
+pub use fabric::{FabricSpec, Oversubscription};
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
@@ -58,6 +60,8 @@ pub struct Scenario {
     /// The hardware as a list of nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
+    /// What lies between the nodes.
+    pub fabric: FabricSpec,
     /// The faults that befall the nodes.
     pub faults: Faults,
     /// The people, for platforms that do not say otherwise.
@@ -128,6 +132,12 @@ pub struct Pool {
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_node_hour: MicroDollars,
+    /// Nodes of one NVLink domain; not given: what the node model says, else 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_per_domain: Option<u32>,
+    /// Nodes under one leaf switch; not given: as in `[fabric]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_per_rack: Option<u32>,
     /// The hardware, once it was looked up.
     #[serde(skip)]
     model: Option<Arc<HardwareModel>>,
@@ -232,6 +242,9 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::limit")]
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
     pub limit: LimitMode,
+    /// Whether network cards read and write GPU memory by themselves; not given: as in `[fabric]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rdma: Option<bool>,
     /// Staff in $ per hour; not given: as in `[staff]`.
     #[serde(
         serialize_with = "text::given",
@@ -269,6 +282,7 @@ impl PlatformSpec {
             devices: Devices::default(),
             detection_delay: SimDuration::ZERO,
             limit: LimitMode::default(),
+            rdma: None,
             staff_usd_per_hour: None,
             staff_usd_per_gpu_hour: None,
             control_plane_usd_per_hour: MicroDollars::default(),

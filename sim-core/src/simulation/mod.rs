@@ -183,6 +183,10 @@ impl Simulation {
                 platform: platform.name,
             });
         }
+        let mut supply = supply;
+        if let Some(rdma) = platform.rdma {
+            supply.fabric.rdma = rdma;
+        }
         let settings = platform.settings(supply.pools.len());
         let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();
         let mut world = World::build(

@@ -112,8 +112,9 @@ impl World {
         Ok(())
     }
 
-    /// Whether one unit fits on the supply at its largest, with nothing running, each need within its
-    /// bound; needs greedily in order, each in the first group with room for all of it.
+    /// Whether one unit fits on the supply at its largest, with nothing running, each need within one
+    /// group of its level, whichever; needs greedily in order, each in the first group with room for all
+    /// of it. With nothing running nothing is bound to a group yet.
     ///
     /// O(nodes) per need, once per distinct unit shape.
     pub(super) fn fits_bounded_when_empty(&self, key: &DemandKey) -> bool {
@@ -124,9 +125,8 @@ impl World {
             let request = self.shapes.request(*shape);
             let left = match key.bound(place) {
                 None => self.fill_empty(&mut nodes, key, request, *count, |_| true),
-                Some(Bound { level, group }) => {
-                    let group =
-                        group.or_else(|| self.first_room(&nodes, key, request, *count, level));
+                Some(Bound { level, .. }) => {
+                    let group = self.first_room(&nodes, key, request, *count, level);
                     group.map_or(*count, |group| {
                         let within = |node| places.group(node, level) == group;
                         self.fill_empty(&mut nodes, key, request, *count, within)

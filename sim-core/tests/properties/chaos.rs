@@ -10,12 +10,13 @@ use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Bytes, Checkpoint, Claim, Commit, ControllerId, Decision,
-    Decisions, DemandId, DeviceSet, Elastic, Ending, Fault, Fit, GpuRequest, HoldFor, HoldId,
-    HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, ListedFaults, MilliCores, Names,
-    News, NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings,
-    PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand,
-    Scheduler, SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply,
-    TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
+    Decisions, DemandId, DeviceSet, Elastic, Ending, Fabric, Fault, Fit, GpuRequest, HoldFor,
+    HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, Layout, Level,
+    ListedFaults, MilliCores, Names, News, NodeId, NodeModel, Outcome, Plan, Platform, Policy,
+    PoolId, PoolSet, PoolSettings, PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions,
+    Save, Scaling, ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration, SimTime,
+    Simulation, Spot, Spots, Supply, TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView,
+    Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -53,6 +54,22 @@ pub(crate) struct JobCase {
     limit: Option<u64>,
     queue: u16,
     ending: u8,
+}
+
+impl JobCase {
+    /// The level that a group of tasks must not cross; a gang has no other use for `min` and `extra`.
+    fn level(&self, group: u32) -> Option<Level> {
+        const LEVELS: [Option<Level>; 6] = [
+            None,
+            None,
+            Some(Level::Domain),
+            Some(Level::Node),
+            Some(Level::Rack),
+            Some(Level::Pod),
+        ];
+        let which = (self.min.saturating_sub(1)) * 3 + self.extra + group;
+        (self.advance == 0).then(|| LEVELS[which as usize % LEVELS.len()])?
+    }
 }
 
 /// Everything of a run.
@@ -267,6 +284,24 @@ impl Case {
         self.ticks(1)
     }
 
+    /// Racks of up to three nodes, or one for all.
+    fn fabric(&self) -> Fabric {
+        Fabric {
+            nodes_per_rack: u32::try_from(self.seed >> 1 & 3).unwrap(),
+            racks_per_pod: u32::try_from(self.seed >> 3 & 3).unwrap(),
+            ..Fabric::default()
+        }
+    }
+
+    /// Domains of two nodes, where racks are of two.
+    fn layout(&self) -> Layout {
+        let pairs = self.fabric().nodes_per_rack == 2 && self.seed >> 5 & 1 == 1;
+        Layout {
+            nodes_per_domain: pairs.then_some(2),
+            nodes_per_rack: None,
+        }
+    }
+
     pub(crate) fn supply(&self) -> Supply {
         let pools = self.pools.iter().zip(0..).map(|(pool, id)| {
             let model = NodeModel {
@@ -278,7 +313,7 @@ impl Case {
                 topology: None,
             };
             let name = format!("pool-{id}");
-            match pool.elastic {
+            let spec = match pool.elastic {
                 None => PoolSpec::owned(&name, model, pool.nodes),
                 Some((min, request, boot)) => {
                     let elastic = Elastic {
@@ -289,14 +324,17 @@ impl Case {
                     };
                     PoolSpec::rented(&name, model, elastic)
                 }
-            }
+            };
+            spec.with_layout(self.layout())
         });
         let faults = self.faults.iter().map(|&(pool, ordinal, when, repair)| {
             let at = SimTime::ZERO + self.ticks(when);
             let repair = self.ticks(repair);
             (PoolId(pool), ordinal, Fault { at, repair })
         });
-        let supply = Supply::new(pools.collect()).with_faults(ListedFaults(faults.collect()));
+        let supply = Supply::new(pools.collect())
+            .with_faults(ListedFaults(faults.collect()))
+            .with_fabric(self.fabric());
         if self.seed.is_multiple_of(2) {
             return supply;
         }
@@ -329,14 +367,19 @@ impl Case {
         let mut groups: Vec<TaskGroup> = job
             .groups
             .iter()
-            .map(|&(gpus, models, cores, memory, count)| {
+            .zip(0..)
+            .map(|(&(gpus, models, cores, memory, count), place)| {
                 let request = TaskRequest {
                     gpus,
                     models,
                     cpu: MilliCores::cores(cores),
                     memory: Bytes(memory),
                 };
-                TaskGroup::new(request, count)
+                let level = job.level(place);
+                TaskGroup {
+                    level,
+                    ..TaskGroup::new(request, count)
+                }
             })
             .collect();
         let submit = SimTime::ZERO + self.ticks(job.submit);
@@ -773,7 +816,10 @@ impl Chaos {
     }
 
     fn try_anything(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        let job = self.pick_job(call, |job| job.tasks_in(TaskState::Pending) > 0)?;
+        // A group on both sides of a border is not refused but wrong.
+        let job = self.pick_job(call, |job| {
+            job.tasks_in(TaskState::Pending) > 0 && !has_level(job)
+        })?;
         let pending = tasks_in(&job, &[TaskState::Pending]);
         let commit = self.commit();
         if self.maybe() {
@@ -793,7 +839,9 @@ impl Chaos {
     }
 
     fn try_within(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        let job = self.pick_job(call, |job| job.tasks_in(TaskState::Pending) > 0)?;
+        let job = self.pick_job(call, |job| {
+            job.tasks_in(TaskState::Pending) > 0 && !has_level(job)
+        })?;
         let holds: Vec<_> = call
             .view
             .holds()
@@ -869,7 +917,9 @@ impl Chaos {
             TaskSet::Task(tasks[0].id())
         };
         let save = if self.maybe() { Save::Yes } else { Save::No };
-        let grace = if self.maybe() {
+        // Nobody sees from outside that a task that is ending will be back.
+        let returns = matches!(then, Then::Suspend { .. }) && has_level(&job);
+        let grace = if self.maybe() || returns {
             SimDuration::ZERO
         } else {
             self.ticks(1, 7)
@@ -1083,6 +1133,10 @@ fn tasks_in<'v>(job: &JobView<'v>, states: &[TaskState]) -> Vec<TaskView<'v>> {
     job.tasks()
         .filter(|task| states.contains(&task.state()))
         .collect()
+}
+
+fn has_level(job: &JobView<'_>) -> bool {
+    job.groups().iter().any(|group| group.level.is_some())
 }
 
 fn place_of(task: TaskRef) -> (u16, u32) {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use windtunnel_core::{
-    Bucket, Claim, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, Keeps, NoObserver,
-    NodeFree, NodeView, Observer, Outcome, Report, RunError, SetAside, Sharing, SimTime,
-    Simulation, Step, TaskState, Timeline, View,
+    Bucket, Claim, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobView, Keeps,
+    NoObserver, NodeFree, NodeView, Observer, Outcome, Report, RunError, SetAside, Sharing,
+    SimTime, Simulation, Step, TaskState, TaskView, Timeline, View,
 };
 
 use crate::chaos::{Case, Log, Said, case};
@@ -72,6 +72,25 @@ impl Checker {
                     assert_eq!(node.is_some(), placed, "{task} {to}");
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// No group of tasks is on both sides of a border that it must not cross. Those that end for good
+    /// may be elsewhere.
+    fn stays_within(view: &View<'_>, job: &JobView<'_>) {
+        let stays = |task: &TaskView<'_>| task.state() != TaskState::Ending;
+        let placed: Vec<_> = job.tasks().filter(stays).collect();
+        for task in &placed {
+            let mates = placed.iter().filter(|t| t.id().group == task.id().group);
+            for (level, node) in task.level().zip(task.node()) {
+                let group = |node| view.places().group(node, level);
+                let there = mates.clone().filter_map(|mate| mate.node());
+                assert!(
+                    there.map(group).all(|there| there == group(node)),
+                    "{}",
+                    task.id()
+                );
             }
         }
     }
@@ -276,6 +295,7 @@ impl Observer for Checker {
             let seen = view.job(*job).expect("a live job is seen");
             let entry = self.queued.entry(job.id).or_default();
             entry.0 = seen.is_queued();
+            Self::stays_within(view, &seen);
             for task in seen.tasks() {
                 let key = (job.id, task.id().group, task.id().index);
                 let state = self.states.get(&key).copied();

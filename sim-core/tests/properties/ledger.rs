@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use windtunnel_core::units::{MILLI_PER_GPU, PPM, RATE_ONE};
 use windtunnel_core::{
     Advance, Bucket, DemandId, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobSpec,
-    JobView, Keeps, LedgerReport, NodeEvent, NodeId, Observer, PoolId, PoolSet, QueueId, Reason,
-    SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure, View, Work,
+    JobView, Keeps, LedgerReport, Level, NodeEvent, NodeId, Observer, Places, PoolId, PoolSet,
+    QueueId, Reason, SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure,
+    View, Work, World,
 };
 
 use crate::chaos::{Case, Log, Said, Stop, case};
@@ -60,14 +61,18 @@ impl Room {
 /// A node where a probe may put tasks.
 #[derive(Clone, Debug)]
 struct Place {
+    node: NodeId,
     pool: PoolId,
     room: Room,
 }
 
+/// Equal tasks of a unit, how many, and the level they must share, with which group if that is settled.
+type Tasks = (TaskRequest, u32, Option<(Level, Option<u32>)>);
+
 /// What one unit that waits needs: tasks of each kind, and where it may go.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Need {
-    tasks: Vec<(TaskRequest, u32)>,
+    tasks: Vec<Tasks>,
     pools: PoolSet,
     /// Asked for once per task.
     each: bool,
@@ -124,6 +129,9 @@ type Line = (PoolId, Bucket, Option<Reason>);
 /// The naive ledger.
 pub(crate) struct Naive {
     case: Case,
+    /// The supply with nothing on it.
+    world: World,
+    fabric: Places,
     specs: Vec<JobSpec>,
     log: Log,
     now: SimTime,
@@ -147,6 +155,7 @@ pub(crate) struct Naive {
 
 impl Naive {
     pub(crate) fn new(case: &Case, log: &Log) -> Self {
+        let mut world = World::new(&case.supply()).unwrap();
         let mut levels = BTreeMap::new();
         for (pool, id) in case.supply().pools.iter().zip(0..) {
             let nodes = match pool.tenure {
@@ -161,6 +170,8 @@ impl Naive {
         }
         Self {
             case: case.clone(),
+            fabric: world.view().places().clone(),
+            world,
             specs: case.jobs(),
             log: Log::clone(log),
             now: SimTime::ZERO,
@@ -386,8 +397,9 @@ impl Naive {
                 cpu: u64::from(pool.model.cpu.0),
                 memory: pool.model.memory.0,
             };
-            for _ in 0..pool.max_nodes() {
+            for ordinal in 0..pool.max_nodes() {
                 places.push(Place {
+                    node: self.world.node_at(PoolId(id), ordinal).unwrap(),
                     pool: PoolId(id),
                     room: room.clone(),
                 });
@@ -395,15 +407,17 @@ impl Naive {
         }
         let groups = spec.request.groups.iter();
         let tasks = match spec.request.advance {
-            Advance::All => groups.map(|g| (g.request, g.count)).collect(),
-            Advance::Each => vec![(spec.request.groups[0].request, 1)],
-            Advance::Between { min, .. } => vec![(spec.request.groups[0].request, min)],
+            Advance::All => groups
+                .map(|g| (g.request, g.count, g.level.map(|level| (level, None))))
+                .collect(),
+            Advance::Each => vec![(spec.request.groups[0].request, 1, None)],
+            Advance::Between { min, .. } => vec![(spec.request.groups[0].request, min, None)],
         };
         let need = self.need(spec, tasks);
         self.fits(&need, places, false)
     }
 
-    fn need(&self, spec: &JobSpec, tasks: Vec<(TaskRequest, u32)>) -> Need {
+    fn need(&self, spec: &JobSpec, tasks: Vec<Tasks>) -> Need {
         Need {
             tasks,
             pools: self.case.pools_of(spec.request.queue),
@@ -420,26 +434,63 @@ impl Naive {
 
     /// The pools where any task of a unit may go.
     fn accepted(&self, need: &Need) -> PoolSet {
-        let any = |pool: &PoolId| need.tasks.iter().any(|(task, _)| self.accepts(*pool, task));
+        let any = |pool: &PoolId| {
+            need.tasks
+                .iter()
+                .any(|(task, ..)| self.accepts(*pool, task))
+        };
         need.pools.iter().filter(any).collect()
     }
 
-    /// Tasks greedily in order, each on the lowest node where it fits.
+    /// Tasks greedily in order, each on the lowest node where it fits; tasks that must share a level in
+    /// its first group with room for all.
     fn fits(&self, need: &Need, mut places: Vec<Place>, bare: bool) -> bool {
-        for (request, count) in &need.tasks {
-            for _ in 0..*count {
-                let seat = places.iter_mut().find_map(|place| {
-                    if !need.pools.contains(place.pool) || !self.accepts(place.pool, request) {
-                        return None;
-                    }
-                    let sharing = self.case.sharing(place.pool);
-                    let devices = place.room.seat(request, sharing, bare)?;
-                    place.room.take(request, &devices, bare);
-                    Some(())
-                });
-                if seat.is_none() {
-                    return false;
+        if need.tasks.iter().any(|(.., level)| level.is_some()) {
+            places.sort_by_key(|place| place.node);
+        }
+        need.tasks.iter().all(|tasks| {
+            let candidates: Vec<Option<(Level, u32)>> = match tasks.2 {
+                None => vec![None],
+                Some((level, Some(home))) => vec![Some((level, home))],
+                Some((level, None)) => {
+                    let count = self.fabric.group_count(level);
+                    (0..count).map(|group| Some((level, group))).collect()
                 }
+            };
+            candidates.into_iter().any(|within| {
+                let mut tried = places.clone();
+                let fits = self.fill(need, tasks, &mut tried, within, bare);
+                if fits {
+                    places = tried;
+                }
+                fits
+            })
+        })
+    }
+
+    fn fill(
+        &self,
+        need: &Need,
+        (request, count, _): &Tasks,
+        places: &mut [Place],
+        within: Option<(Level, u32)>,
+        bare: bool,
+    ) -> bool {
+        for _ in 0..*count {
+            let seat = places.iter_mut().find_map(|place| {
+                let outside = within
+                    .is_some_and(|(level, group)| self.fabric.group(place.node, level) != group);
+                let mine = need.pools.contains(place.pool) && self.accepts(place.pool, request);
+                if outside || !mine {
+                    return None;
+                }
+                let sharing = self.case.sharing(place.pool);
+                let devices = place.room.seat(request, sharing, bare)?;
+                place.room.take(request, &devices, bare);
+                Some(())
+            });
+            if seat.is_none() {
+                return false;
             }
         }
         true
@@ -451,7 +502,7 @@ impl Naive {
         let sharing = first.map_or(Sharing::Exclusive, |pool| self.case.sharing(pool));
         let tasks = need.tasks.iter();
         tasks
-            .map(|(task, count)| u64::from(sharing.granted(task.gpus)) * u64::from(*count))
+            .map(|(task, count, _)| u64::from(sharing.granted(task.gpus)) * u64::from(*count))
             .sum()
     }
 
@@ -539,7 +590,11 @@ impl Naive {
                     let free: u32 = room.left.iter().sum();
                     self.book(id, Bucket::Down, None, u64::from(free), PPM);
                 } else {
-                    places.push(Place { pool: id, room });
+                    places.push(Place {
+                        node: node.id(),
+                        pool: id,
+                        room,
+                    });
                 }
             }
         }
@@ -625,21 +680,31 @@ impl Naive {
             let of = seen.tasks().filter(|t| usize::from(t.id().group) == group);
             u32::try_from(of.filter(demands).count()).unwrap()
         };
+        let home = |level: Level, group: usize| {
+            use TaskState::{Reserved, Running, Starting, Suspended};
+            let mut of = seen.tasks().filter(|t| usize::from(t.id().group) == group);
+            let placed = |state| matches!(state, Reserved | Starting | Running | Suspended);
+            let first = of.find(|task| placed(task.state()))?;
+            Some(self.fabric.group(first.node().unwrap(), level))
+        };
         let (tasks, times) = match job.spec.request.advance {
             Advance::All => {
                 let all = groups.iter().enumerate();
-                let all = all.map(|(place, group)| (group.request, count(place)));
-                (all.filter(|(_, count)| *count > 0).collect(), 1)
+                let all = all.map(|(place, group)| {
+                    let bound = group.level.map(|level| (level, home(level, place)));
+                    (group.request, count(place), bound)
+                });
+                (all.filter(|(_, count, _)| *count > 0).collect(), 1)
             }
-            Advance::Each => (vec![(groups[0].request, 1)], count(0)),
+            Advance::Each => (vec![(groups[0].request, 1, None)], count(0)),
             Advance::Between { min, .. } => {
                 let placed = seen.tasks().filter(|task| task.state().holds()).count();
                 let missing = (min as usize).saturating_sub(placed);
                 let missing = u32::try_from(missing).unwrap().min(count(0));
-                (vec![(groups[0].request, missing)], missing.min(1))
+                (vec![(groups[0].request, missing, None)], missing.min(1))
             }
         };
-        let some: u32 = tasks.iter().map(|(_, count): &(_, u32)| *count).sum();
+        let some: u32 = tasks.iter().map(|(_, count, _): &Tasks| *count).sum();
         (some > 0 && times > 0).then(|| (self.need(&job.spec, tasks), times))
     }
 
