@@ -219,10 +219,10 @@ fn nodes_fail_under_promises() {
             };
         }
         let faults = (0..6).map(|n| {
-            let fault = Fault {
-                at: at(5 + 20 * n + dice.roll(10)),
-                repair: crate::support::secs(1 + dice.roll(30)),
-            };
+            let fault = Fault::node(
+                at(5 + 20 * n + dice.roll(10)),
+                crate::support::secs(1 + dice.roll(30)),
+            );
             (PoolId(0), u32::try_from(n % 3).unwrap(), fault)
         });
         let supply = nodes(3, 8).with_faults(ListedFaults(faults.collect()));
