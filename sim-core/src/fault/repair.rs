@@ -124,7 +124,10 @@ mod tests {
         let draws: Vec<u64> = (0..5)
             .map(|_| repair.draw(&mut rng).as_nanos() / 1_000_000)
             .collect();
-        assert_eq!(draws, [102_208_989, 43_379_728, 441_654_976, 1_499_678, 56_406_349]);
+        assert_eq!(
+            draws,
+            [102_208_989, 43_379_728, 441_654_976, 1_499_678, 56_406_349]
+        );
         let mean = SimDuration::from_hours(1);
         let draws: Vec<u64> = (0..3)
             .map(|_| exponential(mean, &mut rng).as_nanos() / 1_000_000)
