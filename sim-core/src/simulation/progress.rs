@@ -322,7 +322,9 @@ fn mode_of(task: &crate::live::Task, advancing: bool) -> Mode {
     }
     match task.state {
         TaskState::Reserved => Mode::Held,
-        TaskState::Starting | TaskState::Ending => Mode::Startup,
+        // With a GPU that has failed it starts for ever: it waits to be told.
+        TaskState::Starting if !task.is_crippled() => Mode::Startup,
+        TaskState::Ending => Mode::Startup,
         TaskState::Running if advancing && !task.is_crippled() => Mode::Advancing,
         _ => Mode::Waiting,
     }

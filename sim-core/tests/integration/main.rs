@@ -3,6 +3,7 @@
 
 mod agents;
 mod digests;
+mod faults;
 mod neighbours;
 mod oracles;
 mod plans;

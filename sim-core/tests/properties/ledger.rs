@@ -672,7 +672,8 @@ impl Naive {
                             self.book(pool, Bucket::IdleHeld, why, asked, PPM);
                             continue;
                         }
-                        TaskState::Starting | TaskState::Ending => Bucket::AllocatedStartup,
+                        TaskState::Ending => Bucket::AllocatedStartup,
+                        TaskState::Starting if is_sound => Bucket::AllocatedStartup,
                         TaskState::Running if unit.advance.is_some() && is_sound => {
                             let (underused, lost, useful) = slices(&job.spec);
                             let parts = [
