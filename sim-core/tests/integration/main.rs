@@ -3,6 +3,7 @@
 
 mod agents;
 mod digests;
+mod fault_models;
 mod faults;
 mod neighbours;
 mod oracles;
