@@ -85,4 +85,12 @@ impl Grant {
     pub const fn milli(self) -> u32 {
         self.devices.len() * self.milli_each as u32
     }
+
+    /// The same without some devices.
+    pub(crate) const fn without(self, devices: DeviceSet) -> Self {
+        Self {
+            devices: DeviceSet(self.devices.0 & !devices.0),
+            milli_each: self.milli_each,
+        }
+    }
 }

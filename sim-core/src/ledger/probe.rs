@@ -1,6 +1,7 @@
 //! The engine's own probe: whether a unit shape fits, on truth, whatever any policy thinks.
 
 use super::waits::{Status, Waits};
+use crate::device::DeviceSet;
 use crate::ids::{DemandId, NodeId, PoolSet};
 use crate::job::TaskRequest;
 use crate::shape::DemandKey;
@@ -134,10 +135,9 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
             }
             slots -= u64::from(space.slots_of(node, &asked)).min(slots);
             if state.is_usable() {
-                // Switched off but paid: free in truth.
+                // Switched off but paid, or with a GPU that failed unnoticed.
                 let sharing = space.sharing(node);
-                let mut free = state.free;
-                free.open = true;
+                let free = state.free_in_truth();
                 slots += u64::from(slots_on(&free, &asked, sharing));
             }
         }
@@ -158,9 +158,8 @@ fn diverged(
         let state = cluster.node(*node);
         let observed = u64::from(space.slots_of(*node, request));
         let takes = state.is_usable() && space.pools[state.pool.index()].accepts(request);
-        let mut free = state.free;
-        // Switched off but paid: free in truth.
-        free.open = true;
+        // Switched off but paid, or with a GPU that failed unnoticed.
+        let free = state.free_in_truth();
         let slots = slots_on(&free, request, space.sharing(*node));
         (*node, observed, if takes { slots.into() } else { 0 })
     };
@@ -198,7 +197,7 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
                 }
                 let state = world.cluster.node(node);
                 if state.pool == pool && state.is_usable() {
-                    left -= fill(space, node, &request, left);
+                    left -= fill(space, node, state.health.gpus, &request, left);
                 }
             }
         }
@@ -228,7 +227,7 @@ fn fits_bounded(world: &mut World, key: &DemandKey, accepted: PoolSet, gpus_only
                 let state = world.cluster.node(node);
                 let accepts = space.pools[state.pool.index()].accepts(&request);
                 if left > 0 && state.is_usable() && accepted.contains(state.pool) && accepts {
-                    left -= fill(space, node, &request, left);
+                    left -= fill(space, node, state.health.gpus, &request, left);
                 }
             }
             if left > 0 {
@@ -251,9 +250,15 @@ fn fits_bounded(world: &mut World, key: &DemandKey, accepted: PoolSet, gpus_only
 }
 
 /// Puts up to `wanted` tasks on a usable node of the space; returns how many fitted.
-fn fill(space: &mut Space, node: NodeId, request: &TaskRequest, wanted: u32) -> u32 {
+fn fill(
+    space: &mut Space,
+    node: NodeId,
+    failed: DeviceSet,
+    request: &TaskRequest,
+    wanted: u32,
+) -> u32 {
     let sharing = space.sharing(node);
-    let mut free = *space.node(node);
+    let mut free = space.node(node).without(failed);
     // It may be switched off.
     free.open = true;
     let mut placed = 0;

@@ -5,6 +5,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod cluster;
+pub(crate) mod health;
 pub(crate) mod holds;
 pub(crate) mod lists;
 pub(crate) mod occupy;

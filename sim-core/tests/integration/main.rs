@@ -3,6 +3,8 @@
 
 mod agents;
 mod digests;
+mod fault_models;
+mod faults;
 mod neighbours;
 mod oracles;
 mod plans;

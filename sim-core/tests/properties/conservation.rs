@@ -83,7 +83,7 @@ impl Checker {
         let placed: Vec<_> = job.tasks().filter(stays).collect();
         for task in &placed {
             let mates = placed.iter().filter(|t| t.id().group == task.id().group);
-            for (level, node) in task.level().zip(task.node()) {
+            if let Some((level, node)) = task.level().zip(task.node()) {
                 let group = |node| view.places().group(node, level);
                 let there = mates.clone().filter_map(|mate| mate.node());
                 assert!(
@@ -183,6 +183,11 @@ impl Checker {
             left.cpu += part.cpu.0;
             left.memory += part.memory.0;
         }
+        for device in node.failed_gpus().iter() {
+            assert_eq!(left.left[device], 0, "{id}: GPU {device} is out of service");
+            left.left[device] = 1_000;
+            left.milli += 1_000;
+        }
         let full = node.capacity();
         let sums = |free: &NodeFree| (free.left, free.milli, free.cpu, free.memory);
         assert_eq!(sums(&left), sums(full), "{id}");
@@ -212,7 +217,7 @@ impl Checker {
                 "{id} {hold}: {there} + {used} of {wanted}"
             );
             let cpu: u32 = mine().map(|part| part.amount.cpu.0 - part.cpu.0).sum();
-            let kept = |task: &windtunnel_core::TaskView<'_>| {
+            let kept = |task: &TaskView<'_>| {
                 task.suspended()
                     .is_none_or(|kept| kept.0 == Keeps::Everything)
             };
