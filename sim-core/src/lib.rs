@@ -179,6 +179,7 @@ pub use reason::{REASONS, Reason, ReasonClass};
 pub use record::JobRecord;
 pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
+pub use speed::sharing;
 pub use speed::{
     Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Slices, Speed,
     SpeedModel, Until,

@@ -4,6 +4,7 @@ mod behaviour;
 mod neighbours;
 mod placement;
 mod reference;
+pub mod sharing;
 mod slices;
 
 pub use behaviour::Behaviour;
