@@ -44,6 +44,20 @@ impl TopologySpeed {
         }
     }
 
+    /// Seconds of a step at the best placement of so many GPUs, `gpus_each` to a task, on a pool of the
+    /// supply; `None` for a job without steps.
+    #[must_use]
+    pub fn best_step(
+        &self,
+        behaviour: &Arc<Behaviour>,
+        pool: PoolId,
+        gpus: u32,
+        gpus_each: u32,
+    ) -> Option<f64> {
+        let best = self.best.of(behaviour, pool, gpus, gpus_each);
+        matches!(behaviour.traffic, Traffic::Step(_)).then_some(best.cost)
+    }
+
     /// What a unit's placement leaves of its speed, and the speed of its GPUs over the reference.
     fn pace(
         &self,
@@ -149,10 +163,18 @@ fn host_loss(behaviour: &Behaviour, on: &Placement<'_>) -> f64 {
     fraction(behaviour.host_loss) * fraction(far.unwrap_or(Ppm::ZERO))
 }
 
-/// Share of a task's cores that lie on another socket than its GPUs: where a node's cores are told
-/// apart, it enters here, and nowhere else.
-const fn far_cores(_on: &Placement<'_>, _task: &PlacedTask) -> Ppm {
-    Ppm::ZERO
+/// Share of a task's cores that lie on NUMA nodes without a GPU of it. Cores that are not pinned go
+/// where there is work, and cost nothing that is known.
+fn far_cores(on: &Placement<'_>, task: &PlacedTask<'_>) -> Ppm {
+    let (Some(cores), Some(topology)) = (task.cores, on.topology(task.node)) else {
+        return Ppm::ZERO;
+    };
+    let gpus = task.grant.devices.iter();
+    let near = gpus.fold(0, |mask, gpu| mask | 1 << topology.numa_of(gpu));
+    if near == 0 {
+        return Ppm::ZERO;
+    }
+    Ppm(PPM - cores.share_on(near).0)
 }
 
 /// What neighbours on its GPUs leave of a unit's speed: how a pool shares them enters here, and

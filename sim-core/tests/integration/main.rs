@@ -1,12 +1,14 @@
 //! Integration tests of the core, one module per theme.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod boxes;
 mod digests;
 mod neighbours;
 mod oracles;
 mod plans;
 mod regressions;
 mod seams;
+mod speed;
 mod support;
 mod topology;
 mod worked_examples;
