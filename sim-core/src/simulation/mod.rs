@@ -159,7 +159,7 @@ impl Simulation {
     pub fn boxed(
         supply: Supply,
         arrivals: Box<dyn Arrivals>,
-        platform: Platform,
+        mut platform: Platform,
         options: RunOptions,
     ) -> Result<Self, BuildError> {
         let schedulers = platform.schedulers.len();
@@ -187,6 +187,9 @@ impl Simulation {
         let mut supply = supply;
         if let Some(rdma) = platform.rdma {
             supply.fabric.rdma = rdma;
+        }
+        if let Some(bound) = platform.speed.bound(&supply) {
+            platform.speed = bound;
         }
         let settings = platform.settings(supply.pools.len());
         let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();

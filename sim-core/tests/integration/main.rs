@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod agents;
+mod boxes;
 mod digests;
 mod fault_models;
 mod faults;
@@ -10,6 +11,7 @@ mod oracles;
 mod plans;
 mod regressions;
 mod seams;
+mod speed;
 mod support;
 mod topology;
 mod worked_examples;
