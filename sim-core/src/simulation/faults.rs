@@ -80,6 +80,7 @@ impl Simulation {
         if self.is_struck_by(node, fault.what) {
             let state = &mut self.world.cluster.nodes[node.index()];
             let ailment = state.health.begin(fault.what, now);
+            self.world.cluster.ever_slow |= matches!(fault.what, FaultKind::Slow(_));
             self.schedule(end, Phase::Repairs, Ev::Repair { node, ailment });
             self.strike(node, fault.what);
             let due = match fault.what {

@@ -7,7 +7,6 @@ use super::sensitivity::Reach;
 use super::step::{Pipe, Spread};
 use super::{Neighbours, NodePart, Placement};
 use crate::fabric::Level;
-use crate::ids::NodeId;
 use crate::units::Ppm;
 
 /// Where a unit runs, as its speed depends on it.
@@ -28,13 +27,44 @@ pub(super) struct Condition {
     pub(super) outside: Ppm,
 }
 
-/// The condition of a node: stragglers and degraded links enter here, and nowhere else.
-pub(super) const fn condition(_on: &Placement<'_>, _node: NodeId) -> Condition {
-    Condition {
-        compute: Ppm::ONE,
+/// What is left of the traffic out of a node none of whose cards works \[ppm\]: the management network.
+const LEAST: u32 = 1_000;
+
+/// The condition of what a unit has on a node: stragglers and links that are down enter here, and
+/// nowhere else.
+///
+/// A GPU whose NVLinks are down is reached over PCIe; of the cards next to the unit's GPUs those that
+/// work carry the traffic.
+pub(super) fn condition(on: &Placement<'_>, part: &NodePart) -> Condition {
+    let health = on.health(part.node);
+    let mut condition = Condition {
+        compute: health.slow,
         inside: Ppm::ONE,
         outside: Ppm::ONE,
+    };
+    if health.links.are_up() {
+        return condition;
     }
+    if let Some(topology) = on.topology(part.node) {
+        let down = health.links.nvlink;
+        let whole = topology.collective(part.devices).max(1);
+        let left = topology.collective_without(part.devices, down).min(whole);
+        condition.inside = part_of(left.into(), whole.into());
+        let cards = part.devices.iter();
+        let cards = cards.flat_map(|gpu| topology.nearest_nics(gpu));
+        let all = cards.fold(0_u16, |mask, &card| mask | 1 << card);
+        let working = all & !health.links.nics;
+        let outside = part_of(working.count_ones().into(), all.count_ones().max(1).into());
+        if all != 0 {
+            condition.outside = outside.max(Ppm(LEAST));
+        }
+    }
+    condition
+}
+
+/// A part of a whole that is not zero, in ppm.
+fn part_of(part: u64, whole: u64) -> Ppm {
+    Ppm(u32::try_from(part * 1_000_000 / whole).unwrap_or(u32::MAX))
 }
 
 /// GPUs of one NVLink domain and what leads out of it.
@@ -67,7 +97,7 @@ impl Situation {
             gpus,
             islands: 1,
             widest: gpus,
-            inside: weakened(inside, condition(on, part.node).inside),
+            inside: weakened(inside, condition(on, &part).inside),
             outside: Pipe::UNKNOWN,
         };
         Self { spread, reach }
@@ -80,7 +110,7 @@ impl Situation {
         let mut islands: SmallVec<[Island; 4]> = SmallVec::new();
         let mut level = Some(Level::Node);
         for part in parts {
-            let state = condition(on, part.node);
+            let state = condition(on, part);
             let mut outside = Pipe::UNKNOWN;
             if let Some(topology) = on.topology(part.node) {
                 let within = weakened(links::inside(topology, part.devices), state.inside);

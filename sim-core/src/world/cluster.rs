@@ -207,6 +207,8 @@ pub(crate) struct Pool {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pools: Vec<Pool>,
+    /// Whether a node has ever been a straggler.
+    pub(crate) ever_slow: bool,
     /// Where nodes stand in the fabric.
     pub(crate) places: Arc<Places>,
     /// Nodes whose free state the plan space has not seen yet.
@@ -260,6 +262,7 @@ impl Cluster {
             *ordinal += 1;
         }
         let mut cluster = Self {
+            ever_slow: false,
             nodes,
             pools,
             places: Arc::new(Places::new(supply, node_pools)),

@@ -501,3 +501,15 @@ fn a_fork_goes_on_in_the_middle_of_faults() {
         assert_eq!(fork.ledger, whole.ledger, "cut at {cut}");
     }
 }
+
+/// A straggler slows the whole gang: half speed from 10 to 30, so 20 s of work take 30.
+#[test]
+fn a_straggler_slows_its_gang() {
+    let supply = failing(2, 1, &[breaks(1, 10, 20, FaultKind::Slow(Ppm(500_000)))]);
+    let (report, log) = run(supply, vec![job(1, 30).tasks(2)], FirstFit, 50);
+    assert_eq!(log.records[0].end, at(40));
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=20 allocated.stalled=20 allocated.useful=60"
+    );
+}
