@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::fabric::Level;
 use crate::ids::{AttrId, ControllerId, NodeId, QueueId, TenantId};
 use crate::job_name::JobName;
+use crate::speed::Behaviour;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, MILLI_PER_GPU, MilliCores, Ppm};
 
@@ -108,14 +110,6 @@ impl TaskRequest {
     }
 }
 
-/// A level of the fabric that a group must not cross.
-///
-/// No level exists yet, so this type has no value and `Option<Level>` is always `None`; NVLink
-/// domains, racks and pods come with the fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Level {}
-
 /// Tasks of a job that ask for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskGroup {
@@ -123,7 +117,8 @@ pub struct TaskGroup {
     pub request: TaskRequest,
     /// How many tasks; for an elastic job's first group the nominal count.
     pub count: u32,
-    /// The level the group must not cross, if any.
+    /// The level the group must not cross, if any: all its tasks are on one node, or in one NVLink
+    /// domain, rack or pod. For gangs only.
     pub level: Option<Level>,
     /// The group's attributes.
     pub attrs: AttrId,
@@ -261,6 +256,8 @@ pub struct JobProfile {
     pub checkpoint: Option<Checkpoint>,
     /// How it ends when its work is done.
     pub ending: Ending,
+    /// How it uses its GPUs, for speed models and agents that ask; none is the plainest.
+    pub behaviour: Option<Arc<Behaviour>>,
     /// When and where it ran by the log it was read from, if the log says; the engine takes no notice.
     pub recorded: Option<Arc<Recorded>>,
 }
@@ -320,6 +317,7 @@ impl JobSpec {
                 duty: Ppm::ONE,
                 checkpoint: None,
                 ending: Ending::Completes,
+                behaviour: None,
                 recorded: None,
             },
         }
@@ -329,6 +327,21 @@ impl JobSpec {
     #[must_use]
     pub fn tasks(mut self, count: u32) -> Self {
         self.request.groups[0].count = count;
+        self
+    }
+
+    /// The same with all tasks of its first group within one group of nodes at a level: in one rack, say.
+    ///
+    /// ```
+    /// use windtunnel_core::{Advance, JobError, JobSpec, Level, SimDuration, SimTime, TaskRequest};
+    /// let hour = SimDuration::from_hours(1);
+    /// let job = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(8), hour).tasks(4).within(Level::Rack);
+    /// assert_eq!(job.check(), Ok(()));
+    /// assert_eq!(job.advance(Advance::Each).check(), Err(JobError::Level));
+    /// ```
+    #[must_use]
+    pub fn within(mut self, level: Level) -> Self {
+        self.request.groups[0].level = Some(level);
         self
     }
 
@@ -396,6 +409,13 @@ impl JobSpec {
         self
     }
 
+    /// The same with a way of using its GPUs.
+    #[must_use]
+    pub fn behaviour(mut self, behaviour: Arc<Behaviour>) -> Self {
+        self.profile.behaviour = Some(behaviour);
+        self
+    }
+
     /// The same with when, and on which nodes (none: unknown), it ran by its log.
     #[must_use]
     pub fn recorded(mut self, start: SimTime, nodes: &[NodeId]) -> Self {
@@ -406,7 +426,7 @@ impl JobSpec {
 
     /// Checks what the engine relies on: at least one group, each with at least one task; fractions
     /// of 1 to 999 thousandths; duty at most one; a checkpoint interval above zero; an elastic range
-    /// with 1 ≤ min ≤ max and one group; one group under [`Advance::Each`]; work per task only under [`Advance::Each`] and complete.
+    /// with 1 ≤ min ≤ max and one group; one group under [`Advance::Each`]; a level only under [`Advance::All`]; work per task only under [`Advance::Each`] and complete.
     ///
     /// # Errors
     /// The first rule that is broken, in words.
@@ -441,6 +461,9 @@ impl JobSpec {
             .is_some_and(|c| c.interval.is_zero())
         {
             return Err(JobError::CheckpointInterval);
+        }
+        if self.request.advance != Advance::All && groups.iter().any(|g| g.level.is_some()) {
+            return Err(JobError::Level);
         }
         if let Advance::Between { min, max } = self.request.advance
             && (min == 0 || max < min || groups.len() != 1 || max > MAX_TASKS)
@@ -498,6 +521,11 @@ pub enum JobError {
     /// Several groups under [`Advance::Each`].
     #[error("tasks that advance each on their own must be of one group; submit a job per group")]
     EachGroups,
+    /// A level for tasks that are no gang.
+    #[error(
+        "a level is for gangs only: tasks of an array or an elastic job come and go one by one, so leave it out"
+    )]
+    Level,
     /// Work per task for a job that advances as one, or of the wrong length.
     #[error("work per task needs `each` and one value per task")]
     WorkPerTask,

@@ -111,6 +111,7 @@ mod controller;
 mod decision;
 mod device;
 mod error;
+mod fabric;
 mod fault;
 pub mod fragmentation;
 mod ids;
@@ -149,10 +150,12 @@ pub use decision::{
     Save, Scope, Spot, SpotRange, Spots, TaskSet, Then,
 };
 pub use device::{
-    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, NodeFree,
-    Refusal, Sharing,
+    Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
+    SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
+pub use fabric::{Fabric, Layout, Level, Places, Transport};
 pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
 pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
 pub use ids::{
@@ -161,7 +164,7 @@ pub use ids::{
 };
 pub use job::{
     Advance, Checkpoint, Ending, GpuRequest, Groups, JobError, JobProfile, JobRequest, JobSpec,
-    Level, MAX_TASKS, Recorded, TaskGroup, TaskRequest, Work,
+    MAX_TASKS, Recorded, TaskGroup, TaskRequest, Work,
 };
 pub use job_name::JobName;
 pub use ledger::{BUCKETS, Bucket, LedgerReport, LedgerRow};
@@ -177,7 +180,10 @@ pub use reason::{REASONS, Reason, ReasonClass};
 pub use record::JobRecord;
 pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
-pub use speed::{Neighbours, Placement, ReferenceSpeed, Slices, Speed, SpeedModel, Until};
+pub use speed::{
+    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Slices, Speed,
+    SpeedModel, Until,
+};
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};
 pub use time::{DurationError, NANOS_PER_SEC, SimDuration, SimTime};

@@ -5,6 +5,7 @@
 
 use crate::decision::{HoldFor, Keeps, Spot};
 use crate::device::{Grant, NodeFree, Sharing};
+use crate::fabric::{Level, Places};
 use crate::ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,
@@ -70,6 +71,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn pools(&self) -> PoolSet {
         self.world.scheduler_pools[self.scheduler.index()].intersect(self.world.cluster.all_pools())
+    }
+
+    /// Where nodes stand in the fabric.
+    #[must_use]
+    pub fn places(&self) -> &'a Places {
+        &self.world.cluster.places
     }
 
     /// The name of a pool.
@@ -480,6 +487,12 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn request(&self) -> &'a TaskRequest {
         &self.job.spec.request.groups[usize::from(self.task().group)].request
+    }
+
+    /// The level that its group must not cross, if any.
+    #[must_use]
+    pub fn level(&self) -> Option<Level> {
+        self.job.spec.request.groups[usize::from(self.task().group)].level
     }
 
     /// Its attributes: its group's.

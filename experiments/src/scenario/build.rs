@@ -55,6 +55,7 @@ impl Scenario {
             .sharing(spec.sharing)
             .detection_delay(spec.detection_delay)
             .batch(batch);
+        platform.pool_default.devices = spec.devices.chooser();
         platform.limit = spec.limit;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
@@ -115,6 +116,7 @@ impl Pool {
             model,
             tenure,
             price,
+            layout: windtunnel_core::Layout::default(),
         }
     }
 }

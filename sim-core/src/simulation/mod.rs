@@ -18,6 +18,7 @@ mod nodes;
 mod options;
 mod progress;
 mod round;
+mod spread;
 mod tasks;
 
 pub use options::{Horizon, RunOptions};

@@ -10,7 +10,7 @@ use crate::ledger::{Change, Entry};
 use crate::live::{Job, Mode, Unit};
 use crate::news::JobNews;
 use crate::per_pool::PerPool;
-use crate::speed::{Neighbours, Placement, Slices, Until};
+use crate::speed::{Neighbours, Placement, Until};
 use crate::task::{Outcome, TaskEnd, TaskState};
 use crate::time::{SimDuration, SimTime};
 use crate::units::RATE_ONE;
@@ -138,6 +138,9 @@ impl Simulation {
 
     /// Looks at every marked unit: does it advance, how fast, what is booked.
     pub(super) fn review_units(&mut self) {
+        if self.minds_neighbours() {
+            self.spread_marks();
+        }
         let mut dirty = std::mem::take(&mut self.scratch.dirty_units);
         for (slot, unit) in dirty.drain(..) {
             self.review_unit(slot, unit as usize);
@@ -152,15 +155,7 @@ impl Simulation {
             // Whatever it had was stopped and taken off the books when it ended.
             return;
         }
-        let range = job.tasks_of(unit);
-        let tasks = &job.tasks[range.clone()];
-        let alive = tasks.iter().filter(|task| task.works()).count();
-        let needed = match job.spec.request.advance {
-            Advance::Between { min, .. } => min as usize,
-            _ => tasks.len(),
-        };
-        let advances = alive >= needed && !job.units[unit].done_work;
-        if advances {
+        if self.advances(slot, unit) {
             self.set_speed(slot, unit);
         } else if job.units[unit].advancing {
             self.stop_unit(slot, unit, Unsaved::Kept);
@@ -170,6 +165,18 @@ impl Simulation {
                 .retain(|key| *key != (slot, u32::try_from(unit).unwrap_or(0)));
         }
         self.book_unit(slot, unit);
+    }
+
+    /// Whether a unit advances: every task it needs runs, and there is work left.
+    pub(super) fn advances(&self, slot: u32, unit: usize) -> bool {
+        let job = self.world.jobs.slot(slot);
+        let tasks = &job.tasks[job.tasks_of(unit)];
+        let alive = tasks.iter().filter(|task| task.works()).count();
+        let needed = match job.spec.request.advance {
+            Advance::Between { min, .. } => min as usize,
+            _ => tasks.len(),
+        };
+        alive >= needed && !job.units[unit].done_work
     }
 
     /// Asks for the speed of a unit that advances and schedules its next event.
@@ -188,12 +195,18 @@ impl Simulation {
             running: small(running),
             nominal: small(nominal),
             tasks,
+            cluster: &self.world.cluster,
+        };
+        let beside = Neighbours {
+            jobs: &self.world.jobs,
+            cluster: &self.world.cluster,
+            own: (slot, unit),
         };
         let done = whole_nanos(job.units[unit].done);
         let speed = self
             .platform
             .speed
-            .speed(&job.spec.profile, &on, &Neighbours::default(), done);
+            .speed(&job.spec.profile, &on, &beside, done);
         let mut weights = PerPool::default();
         for task in tasks.iter().filter(|task| task.works()) {
             let milli = job.spec.request.groups[usize::from(task.group)]
@@ -285,6 +298,7 @@ impl Scratch {
     /// See [`Simulation::mark_unit`].
     #[inline]
     pub(super) fn mark_unit(&mut self, job: &mut Job, slot: u32, unit: usize) {
+        job.units[unit].moved = true;
         if !std::mem::replace(&mut job.units[unit].dirty, true) {
             let unit = u32::try_from(unit).expect("at most 10^6 tasks");
             self.dirty_units.push((slot, unit));
@@ -353,11 +367,5 @@ impl Unit {
             Some(Until::Progress(_)) => None,
         };
         [finish, again].into_iter().flatten().min()
-    }
-}
-
-impl Default for Slices {
-    fn default() -> Self {
-        Self::USEFUL
     }
 }

@@ -1,7 +1,9 @@
 //! Integration tests of the core, one module per theme.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod agents;
 mod digests;
+mod neighbours;
 mod oracles;
 mod plans;
 mod regressions;

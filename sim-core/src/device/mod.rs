@@ -1,0 +1,88 @@
+//! GPUs inside one node: which are free, how they are shared, and who chooses among them.
+
+mod agents;
+mod choose;
+mod cores;
+mod free;
+mod sharing;
+
+pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyAware, TopologyManager};
+pub(crate) use choose::count_only;
+pub use choose::{
+    Choice, ChooserClone, CountOnly, DeviceChooser, DeviceRequest, NodeState, Refusal,
+};
+pub use cores::{Cores, MAX_NUMA};
+pub use free::NodeFree;
+pub use sharing::Sharing;
+
+/// Most GPUs a node may have.
+pub const MAX_DEVICES: usize = 16;
+
+/// A set of the GPUs of one node, as a bit mask: bit `i` is GPU `i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceSet(pub u16);
+
+impl DeviceSet {
+    /// No GPU.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set of GPU `index`.
+    #[must_use]
+    pub const fn one(index: u32) -> Self {
+        Self(1 << index)
+    }
+
+    /// Number of GPUs in the set.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether GPU `index` is in the set.
+    #[must_use]
+    pub const fn contains(self, index: usize) -> bool {
+        index < MAX_DEVICES && self.0 >> index & 1 == 1
+    }
+
+    /// Whether two sets have a GPU in common.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Indices in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            if rest == 0 {
+                return None;
+            }
+            let device = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            Some(device)
+        })
+    }
+}
+
+/// GPUs a task holds on its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Which devices.
+    pub devices: DeviceSet,
+    /// Thousandths of each of them.
+    pub milli_each: u16,
+}
+
+impl Grant {
+    /// Thousandths of a GPU over all devices.
+    #[must_use]
+    pub const fn milli(self) -> u32 {
+        self.devices.len() * self.milli_each as u32
+    }
+}

@@ -1,0 +1,55 @@
+//! How fast a unit advances, and what its GPUs do meanwhile.
+
+mod behaviour;
+mod neighbours;
+mod placement;
+mod reference;
+mod slices;
+
+pub use behaviour::Behaviour;
+pub use neighbours::{Neighbours, Sharer};
+pub use placement::{NodePart, PlacedTask, Placement};
+pub use reference::ReferenceSpeed;
+pub use slices::Slices;
+
+use crate::job::JobProfile;
+use crate::time::SimDuration;
+
+/// When a speed must be asked for again although nothing changed around the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// After this much time.
+    After(SimDuration),
+    /// Once it has done this much work in all, as run time at the reference rate.
+    Progress(SimDuration),
+}
+
+/// The answer of a speed model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed {
+    /// Progress per time, in parts per 10⁹ of the reference rate. Zero stands still.
+    pub rate: u64,
+    /// What the GPUs do.
+    pub slices: Slices,
+    /// When to ask again.
+    pub until: Option<Until>,
+}
+
+/// How fast a unit advances: a pure function of what it is given.
+pub trait SpeedModel: Send + Sync + std::fmt::Debug {
+    /// Speed of a unit all of whose needed tasks run. `done` is the work it has behind it, as run
+    /// time at the reference rate.
+    fn speed(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        beside: &Neighbours<'_>,
+        done: SimDuration,
+    ) -> Speed;
+
+    /// Whether an answer depends on what runs beside the unit: then units are asked again when their
+    /// neighbours come, go, start to advance or stand still.
+    fn minds_neighbours(&self) -> bool {
+        false
+    }
+}

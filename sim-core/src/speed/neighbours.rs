@@ -1,0 +1,60 @@
+//! What else runs on the nodes of a unit.
+
+use crate::ids::NodeId;
+use crate::job::JobProfile;
+use crate::live::JobTable;
+use crate::world::cluster::Cluster;
+
+/// What else advances on the nodes of a unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbours<'a> {
+    pub(crate) jobs: &'a JobTable,
+    pub(crate) cluster: &'a Cluster,
+    /// The unit that asks: (slot, unit).
+    pub(crate) own: (u32, usize),
+}
+
+/// A task of another unit that shares a GPU and advances.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharer<'a> {
+    /// What is true of its job.
+    pub profile: &'a JobProfile,
+    /// Thousandths of the GPU it was granted.
+    pub milli: u16,
+}
+
+impl<'a> Neighbours<'a> {
+    /// Tasks of other units that advance on a GPU, in the order in which they came.
+    pub fn on(&self, node: NodeId, device: usize) -> impl Iterator<Item = Sharer<'a>> + use<'a> {
+        let (jobs, own) = (self.jobs, self.own);
+        let tasks = self.cluster.node(node).tasks.iter();
+        tasks.filter_map(move |&(slot, task)| {
+            let job = jobs.slot(slot);
+            let entry = &job.tasks[task as usize];
+            let unit = job.unit_of(task as usize);
+            let other = (slot, unit) != own && job.units[unit].advancing && entry.works();
+            (other && entry.grant.devices.contains(device)).then_some(Sharer {
+                profile: &job.spec.profile,
+                milli: entry.grant.milli_each,
+            })
+        })
+    }
+
+    /// Other units that advance on a node and on others beside it: they share its network cards.
+    ///
+    /// O(tasks on the node).
+    #[must_use]
+    pub fn across(&self, node: NodeId) -> u32 {
+        let mut seen: smallvec::SmallVec<[(u32, usize); 8]> = smallvec::SmallVec::new();
+        for &(slot, task) in &self.cluster.node(node).tasks {
+            let job = self.jobs.slot(slot);
+            let unit = job.unit_of(task as usize);
+            let key = (slot, unit);
+            let entry = &job.units[unit];
+            if key != self.own && entry.advancing && entry.spans_nodes && !seen.contains(&key) {
+                seen.push(key);
+            }
+        }
+        u32::try_from(seen.len()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,55 @@
+//! The reference speed: no matter where, no matter beside whom.
+
+use super::{Neighbours, Placement, Slices, Speed, SpeedModel};
+use crate::job::{Checkpoint, JobProfile};
+use crate::time::SimDuration;
+use crate::units::{Ppm, RATE_ONE};
+
+/// The reference speed: rate one (elastic jobs: × running ÷ nominal count), slowed by checkpoint
+/// overhead; slices only underused (1 − duty) and checkpoint overhead.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReferenceSpeed;
+
+impl SpeedModel for ReferenceSpeed {
+    fn speed(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        _beside: &Neighbours<'_>,
+        _done: SimDuration,
+    ) -> Speed {
+        let mut rate = RATE_ONE;
+        if on.running != on.nominal && on.nominal > 0 {
+            rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
+        }
+        if let Some(Checkpoint { interval, cost }) = profile.checkpoint
+            && !cost.is_zero()
+        {
+            rate = scaled(
+                rate,
+                interval.as_nanos(),
+                interval.as_nanos() + cost.as_nanos(),
+            );
+        }
+        if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+            return Speed {
+                rate,
+                slices: Slices::USEFUL,
+                until: None,
+            };
+        }
+        let slices = Slices::from_factors(Ppm::ONE, Ppm::ONE, profile.duty, profile.checkpoint);
+        Speed {
+            rate,
+            slices,
+            until: None,
+        }
+    }
+}
+
+/// `rate × part ÷ whole`, rounded down, at least one.
+#[expect(clippy::cast_possible_truncation, reason = "saturated")]
+fn scaled(rate: u64, part: u64, whole: u64) -> u64 {
+    let value = u128::from(rate) * u128::from(part) / u128::from(whole);
+    value.clamp(1, u128::from(u64::MAX)) as u64
+}
