@@ -447,6 +447,20 @@ fn a_model_of_ones_own_is_as_good() {
     assert_eq!(own.node_model().gpu_model, "a10");
 }
 
+/// The model in the documentation is one.
+#[test]
+fn the_documented_model_can_be_read() {
+    let page = include_str!("../../../docs/HARDWARE.md");
+    let from = page.find("name = \"our-box\"").unwrap();
+    let text = page[from..].split("```").next().unwrap();
+    let model = match hardware::parse(text, "HARDWARE.md") {
+        Ok(model) => model,
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(model.topology().nics()[0].paths[0], PathClass::Pxb);
+    assert_eq!(model.topology().path(2, 3), PathClass::NvLink(12));
+}
+
 /// The tiny scenario on other hardware.
 fn on(hardware: &str) -> String {
     let plain = "gpus_per_node = 4\n";

@@ -344,3 +344,31 @@ fn graphs_that_make_no_sense_are_refused() {
     let nothing = Topology::derive(&DeviceGraph::new(), Bytes::gib(1));
     assert_eq!(nothing.unwrap_err(), GraphError::NoGpu);
 }
+
+/// Two sockets, two switches each, four GPUs below each.
+#[test]
+fn sixteen_gpus_are_within_reach() {
+    let mut build = Build::new(Cpu::Amd, 2);
+    for place in 0..4 {
+        let bridge = build.bridge(place / 2);
+        let switch = build.switch(bridge, 4);
+        for _ in 0..4 {
+            build.gpu(switch, 4);
+        }
+    }
+    let node = build.topology();
+    assert_eq!(node.all(), DeviceSet(u16::MAX));
+    assert_eq!(
+        node.collective(node.all()),
+        16_000,
+        "the link between sockets, once each way"
+    );
+    let best = node.best_subset(node.all(), 8).unwrap();
+    assert_eq!(node.collective(best), 24_000);
+    assert_eq!(
+        node.collective(DeviceSet(!best.0)),
+        24_000,
+        "what is left is as good"
+    );
+    assert_eq!(best, DeviceSet(0x00ff));
+}
