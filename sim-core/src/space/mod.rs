@@ -294,9 +294,12 @@ impl Space {
         let within = |slots: &[u32; MAX_DEVICES]| {
             let bounds = least.iter().zip(most);
             // All of them at once: without branches it is a few vector operations.
-            slots.iter().zip(bounds).fold(true, |within, (slots, (least, most))| {
-                within & (least <= slots) & (slots <= most)
-            })
+            slots
+                .iter()
+                .zip(bounds)
+                .fold(true, |within, (slots, (least, most))| {
+                    within & (least <= slots) & (slots <= most)
+                })
         };
         match pools.single() {
             Some(pool) => within(self.whole().all_slots(pool.index())),
