@@ -7,7 +7,7 @@ use crate::decision::Keeps;
 use crate::device::{Cores, DeviceSet, Grant};
 use crate::engine::EventHandle;
 use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
-use crate::job::{Advance, JobSpec};
+use crate::job::{Advance, JobSpec, TaskRequest};
 use crate::per_pool::PerPool;
 use crate::reason::Reason;
 use crate::speed::Slices;
@@ -398,25 +398,33 @@ pub(crate) struct JobTable {
 }
 
 impl JobTable {
-    /// Puts a job into a free slot, keeping the slot's allocations.
-    pub(crate) fn insert(&mut self, id: JobId, spec: &mut JobSpec) -> JobRef {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.slots.push(blank(spec.clone()));
-                self.listings.push(Listing {
-                    id,
-                    links: [Links::NONE; 2],
-                });
-                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
-            }
-        };
+    /// A free slot, for [`insert`](Self::insert) once its specification is written, or to be
+    /// [given back](Self::give_back). Specifications are large: they are written where they stay.
+    pub(crate) fn take_free(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        self.slots.push(blank());
+        self.listings.push(Listing {
+            id: JobId(0),
+            links: [Links::NONE; 2],
+        });
+        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
+    }
+
+    /// A free slot was not needed.
+    pub(crate) fn give_back(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    /// A free slot whose specification is written becomes a job; it keeps the slot's allocations.
+    pub(crate) fn insert(&mut self, slot: u32, id: JobId) -> JobRef {
         self.listings[slot as usize] = Listing {
             id,
             links: [Links::NONE; 2],
         };
         let job = &mut self.slots[slot as usize];
-        reset(job, id, spec);
+        reset(job, id);
         JobRef { slot, id }
     }
 
@@ -465,7 +473,9 @@ impl JobTable {
     }
 }
 
-fn blank(spec: JobSpec) -> Job {
+fn blank() -> Job {
+    let nothing = TaskRequest::gpus(1);
+    let spec = JobSpec::new(SimTime::ZERO, nothing, SimDuration::ZERO);
     Job {
         id: JobId(0),
         live: false,
@@ -503,10 +513,9 @@ fn blank(spec: JobSpec) -> Job {
     }
 }
 
-fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
+fn reset(job: &mut Job, id: JobId) {
     job.id = id;
     job.live = true;
-    std::mem::swap(&mut job.spec, spec);
     job.shapes.clear();
     job.pools = PoolSet::EMPTY;
     job.tasks.clear();

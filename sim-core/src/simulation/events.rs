@@ -43,6 +43,13 @@ pub(super) enum Ev {
     Wake { component: Component },
 }
 
+/// The next job to be submitted: its specification waits in the slot that will be the job's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    slot: u32,
+    submit: SimTime,
+}
+
 impl Simulation {
     pub(super) fn schedule(
         &mut self,
@@ -59,10 +66,7 @@ impl Simulation {
         let now = self.world.now;
         loop {
             let due = self.queue.peek_key().filter(|key| key.time == now);
-            let arrival = self
-                .next_arrival
-                .as_ref()
-                .is_some_and(|spec| spec.submit == now);
+            let arrival = self.next_arrival.is_some_and(|next| next.submit == now);
             if arrival && due.is_none_or(|key| key.phase > Phase::Submissions) {
                 self.submit_next()?;
             } else if due.is_some() {
@@ -205,17 +209,22 @@ impl Simulation {
             self.read_arrival()?;
         }
         let event = self.queue.peek_key().map(|key| key.time);
-        let arrival = self.next_arrival.as_ref().map(|spec| spec.submit);
+        let arrival = self.next_arrival.map(|next| next.submit);
         Ok([event, arrival].into_iter().flatten().min())
     }
 
     fn read_arrival(&mut self) -> Result<(), RunError> {
-        // Kept where it arrives: a specification is large, and millions pass through here.
-        let spec = match self.arrivals.next(&mut self.world.names) {
-            None => return Ok(()),
+        // Read into the slot it will have: a specification is large, and millions pass through here.
+        let slot = self.world.jobs.take_free();
+        let spec = &mut self.world.jobs.slot_mut(slot).spec;
+        match self.arrivals.next_into(&mut self.world.names, spec) {
+            None => {
+                self.world.jobs.give_back(slot);
+                return Ok(());
+            }
             Some(Err(error)) => return Err(error.into()),
-            Some(Ok(spec)) => self.next_arrival.insert(spec),
-        };
+            Some(Ok(())) => {}
+        }
         let job = crate::JobId(self.world.next_job);
         let (kind, submit, before) = (spec.request.kind, spec.submit, self.last_submit);
         let have = self.platform.controllers.len();
@@ -237,26 +246,27 @@ impl Simulation {
             });
         }
         self.last_submit = submit;
+        self.next_arrival = Some(Coming { slot, submit });
         Ok(())
     }
 
     fn submit_next(&mut self) -> Result<(), RunError> {
-        let Some(spec) = &mut self.next_arrival else {
+        let Some(Coming { slot, submit }) = self.next_arrival.take() else {
             return Ok(());
         };
+        let spec = &self.world.jobs.slot(slot).spec;
         let scheduler = self.platform.route(&spec.request);
         self.summary.submitted += 1;
-        self.summary.first_submit = self.summary.first_submit.or(Some(spec.submit));
+        self.summary.first_submit = self.summary.first_submit.or(Some(submit));
         if is_finite(spec) {
             self.finite_jobs += 1;
         }
-        let job = self.world.admit_job(spec, scheduler);
+        let job = self.world.admit_job(slot, scheduler);
         if self.platform.admission.is_some() {
             self.world.jobs.slot_mut(job.slot).withheld = Some(Reason::Quota);
         }
         self.note(EventKind::Submitted { job });
         self.tell_controller(job, JobNews::Submitted);
-        self.next_arrival = None;
         self.read_arrival()
     }
 

@@ -30,7 +30,6 @@ use crate::engine::{EventHandle, EventQueue};
 use crate::error::{BuildError, ForkError, RunError};
 use crate::hash::WordHash;
 use crate::ids::SchedulerId;
-use crate::job::JobSpec;
 use crate::ledger::{Ledger, Waits};
 use crate::observe::{Event, NoObserver, Observer};
 use crate::platform::{Platform, PoolSettings};
@@ -42,7 +41,7 @@ use crate::time::SimTime;
 use crate::view::View;
 use crate::world::World;
 use components::{Component, Inboxes};
-use events::Ev;
+use events::{Coming, Ev};
 use faults::FaultSource;
 
 /// How a step left the run.
@@ -88,7 +87,7 @@ pub struct Simulation {
     pub(crate) world: World,
     queue: EventQueue<Ev>,
     arrivals: Box<dyn Arrivals>,
-    next_arrival: Option<JobSpec>,
+    next_arrival: Option<Coming>,
     last_submit: SimTime,
     supply: Supply,
     platform: Platform,
@@ -379,7 +378,7 @@ impl Simulation {
             world: self.world.clone(),
             queue: self.queue.clone(),
             arrivals: self.arrivals.fork()?,
-            next_arrival: self.next_arrival.clone(),
+            next_arrival: self.next_arrival,
             last_submit: self.last_submit,
             supply: self.supply.clone(),
             platform: self.platform.clone(),

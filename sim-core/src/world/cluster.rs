@@ -201,6 +201,8 @@ pub(crate) struct Pool {
     pub(crate) cpu: Gauge,
     /// Whether `totals` changed since the ledger looked.
     pub(crate) changed: bool,
+    /// The same for what is in them beside `free` and `held`.
+    pub(crate) reshaped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -244,6 +246,7 @@ impl Cluster {
                 },
                 cpu: Gauge::default(),
                 changed: true,
+                reshaped: true,
             });
         }
         let mut ordinals = vec![0; pools.len()];
@@ -327,16 +330,18 @@ impl Cluster {
     pub(crate) fn pay(&mut self, id: NodeId, now: SimTime) {
         let node = &mut self.nodes[id.index()];
         node.paid_since = Some(now);
-        self.pools[node.pool.index()].totals.paid_nodes += 1;
-        self.pools[node.pool.index()].changed = true;
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.paid_nodes += 1;
+        (pool.changed, pool.reshaped) = (true, true);
     }
 
     /// Payment for a node ends; returns since when it was paid.
     pub(crate) fn stop_paying(&mut self, id: NodeId) -> Option<SimTime> {
         let node = &mut self.nodes[id.index()];
         let since = node.paid_since.take()?;
-        self.pools[node.pool.index()].totals.paid_nodes -= 1;
-        self.pools[node.pool.index()].changed = true;
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.paid_nodes -= 1;
+        (pool.changed, pool.reshaped) = (true, true);
         Some(since)
     }
 
@@ -386,7 +391,7 @@ impl Cluster {
             totals.free += u64::from(booking.free);
             totals.free -= u64::from(node.booking.free);
             node.booking = booking;
-            pool.changed = true;
+            (pool.changed, pool.reshaped) = (true, true);
         }
         if held != node.booked_held {
             for (why, milli) in &held {

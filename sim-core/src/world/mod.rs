@@ -187,8 +187,9 @@ impl World {
     /// If the specification does not pass its [`check`](JobSpec::check).
     pub fn submit(&mut self, spec: JobSpec) -> Result<JobRef, JobError> {
         spec.check()?;
-        let mut spec = spec;
-        let job = self.admit_job(&mut spec, SchedulerId(0));
+        let slot = self.jobs.take_free();
+        self.jobs.slot_mut(slot).spec = spec;
+        let job = self.admit_job(slot, SchedulerId(0));
         let tasks = self.jobs.slot(job.slot).tasks.len();
         for task in 0..tasks {
             self.jobs
@@ -237,11 +238,11 @@ impl World {
         self.relist(task.job.slot);
     }
 
-    /// Puts a job that passed its check into the table, in exchange for an old specification.
-    pub(crate) fn admit_job(&mut self, spec: &mut JobSpec, scheduler: SchedulerId) -> JobRef {
+    /// A free slot with a specification that passed its check becomes a job.
+    pub(crate) fn admit_job(&mut self, slot: u32, scheduler: SchedulerId) -> JobRef {
         let id = JobId(self.next_job);
         self.next_job = self.next_job.checked_add(1).expect("fewer than 2^32 jobs");
-        let reference = self.jobs.insert(id, spec);
+        let reference = self.jobs.insert(slot, id);
         let pools = self.scheduler_pools[scheduler.index()].intersect(self.cluster.all_pools());
         let job = self.jobs.slot_mut(reference.slot);
         job.scheduler = scheduler;
