@@ -323,7 +323,8 @@ impl Observer for Watcher {
     }
 }
 
-/// Links fail and nodes slow down without stopping anything; policies see links.
+/// Links fail and nodes slow down without stopping anything; policies see links. Where a job takes
+/// no notice of links, it takes notice of a slow node.
 #[test]
 fn links_fail_and_work_goes_on() {
     let faults = [
@@ -349,11 +350,13 @@ fn links_fail_and_work_goes_on() {
             "20s nvlink 0b10 nics 0b0 open true",
             "21s nvlink 0b10 nics 0b0 open true",
             "30s nvlink 0b0 nics 0b0 open true",
+            "31s 500ms nvlink 0b0 nics 0b0 open true",
         ]
     );
+    // Three tenths of five seconds are lost to the slow node.
     assert_eq!(
         ledger_line(&report),
-        "idle.no_demand=20 allocated.useful=60"
+        "idle.no_demand=17 allocated.stalled=3 allocated.useful=60"
     );
 }
 
