@@ -145,7 +145,9 @@ impl<'a> JobSource<'a> {
         match &self.scenario.workload {
             Workload::Campus(drawn) | Workload::Synthetic(drawn) => self.draw(place, || {
                 let mut names = Names::default();
-                let jobs = drawn.generator().generate(seed, &mut names)?;
+                let mut jobs = drawn.generator().generate(seed, &mut names)?;
+                let faults = &self.scenario.faults;
+                drawn.checkpoint_interval.plan(faults, &mut jobs);
                 Ok((JobList::new(jobs), names))
             }),
             Workload::Preset(drawn) => self.draw(place, || {

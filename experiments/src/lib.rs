@@ -47,9 +47,9 @@ pub use facts::JobFacts;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
-    Cluster, Devices, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods, IN_CODE, Log,
-    Oversubscription, PlatformSpec, Pool, Published, Rate, Rented, Run, Scenario, SourceError,
-    Staff, Stream, Table, Week, Workload,
+    Cluster, Devices, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods, Fleet, IN_CODE, Log,
+    Maintenance, Oversubscription, PlatformSpec, Pool, Published, Rate, Rented, Repair, Run, Saves,
+    Scenario, SourceError, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

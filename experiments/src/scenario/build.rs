@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, Layout, MicroDollars, MilliCores, NodeModel, Platform,
-    Policy, PoolSpec, Price, Supply, Tenure,
+    Batch, DriverFailures, Elastic, Layout, MicroDollars, MilliCores, NodeModel, Platform, Policy,
+    PoolSpec, Price, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
@@ -20,13 +20,7 @@ impl Scenario {
             None => Supply::new(self.pools.iter().map(Pool::spec).collect()),
         };
         let supply = supply.with_fabric(self.fabric.fabric());
-        match self.faults.mtbf {
-            Some(mean_between) => supply.with_faults(ExponentialFaults {
-                mean_between,
-                mean_repair: self.faults.mttr,
-            }),
-            None => supply,
-        }
+        self.faults.befall(supply)
     }
 
     /// What runs on it.
@@ -57,6 +51,13 @@ impl Scenario {
             .detection_delay(spec.detection_delay)
             .batch(batch);
         platform.pool_default.devices = spec.devices.chooser();
+        if spec.driver_failure.0 > 0 {
+            platform = platform.driver_failures(DriverFailures {
+                probability: spec.driver_failure,
+                retry_min: spec.driver_retry_min,
+                retry_max: spec.driver_retry_max,
+            });
+        }
         platform.limit = spec.limit;
         platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);

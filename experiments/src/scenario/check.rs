@@ -51,9 +51,14 @@ impl Scenario {
             platform.complete(&staff)?;
         }
         self.complete_workload();
-        self.supply()
-            .check()
-            .map_err(windtunnel_core::BuildError::from)?;
+        let supply = self.supply();
+        let known: Vec<&str> = supply.pools.iter().map(|pool| &*pool.name).collect();
+        if let Some((name, hint)) = self.faults.unknown_pool(&known) {
+            let hint = format!("{hint}the pools are: {}", known.join(", "));
+            let what = format!("faults.maintenance: there is no pool `{name}`");
+            return Err(ExperimentError::setting(what, hint));
+        }
+        supply.check().map_err(windtunnel_core::BuildError::from)?;
         Ok(self)
     }
 

@@ -6,10 +6,11 @@ use windtunnel_policies::registry;
 
 use super::decode_workload::workload;
 use super::fabric::{FabricSpec, Oversubscription};
+use super::faults::{FAULTS, Faults, faults};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::hardware;
 use super::source::{Source, SourceError};
-use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -75,11 +76,6 @@ pub(super) const RENTED: Keys = Keys {
         "billing_minimum",
     ],
 };
-pub(super) const FAULTS: Keys = Keys {
-    what: "[faults]",
-    required: &[],
-    optional: &["mtbf", "mttr"],
-};
 pub(super) const STAFF: Keys = Keys {
     what: "[staff]",
     required: &[],
@@ -94,6 +90,9 @@ pub(super) const PLATFORM: Keys = Keys {
         "sharing",
         "devices",
         "detection_delay",
+        "driver_failure",
+        "driver_retry_min",
+        "driver_retry_max",
         "limit",
         "rdma",
         "staff_usd_per_hour",
@@ -328,17 +327,6 @@ fn rented(fields: &Fields<'_>) -> Read<Rented> {
     Ok(rented)
 }
 
-fn faults(fields: &Fields<'_>) -> Read<Faults> {
-    let faults = Faults {
-        mtbf: fields.duration_or("mtbf", "never")?.unwrap_or_default(),
-        mttr: fields.duration("mttr")?.unwrap_or_default(),
-    };
-    if faults.mtbf.is_some_and(SimDuration::is_zero) {
-        return Err(fields.wrong("mtbf", "it is longer than 0s, or \"never\""));
-    }
-    Ok(faults)
-}
-
 fn staff(fields: &Fields<'_>) -> Read<Staff> {
     Ok(Staff {
         usd_per_hour: fields.dollars("usd_per_hour")?.unwrap_or_default(),
@@ -356,7 +344,27 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
     if let Err(error) = registry::policy(policy) {
         return Err(fields.wrong("policy", error.to_string()));
     }
+    let plain = PlatformSpec::new("", "");
+    let (least, most) = (
+        fields
+            .duration("driver_retry_min")?
+            .unwrap_or(plain.driver_retry_min),
+        fields
+            .duration("driver_retry_max")?
+            .unwrap_or(plain.driver_retry_max),
+    );
+    if least > most {
+        return Err(fields.wrong("driver_retry_min", "it is above driver_retry_max"));
+    }
+    if least.is_zero() {
+        return Err(fields.wrong("driver_retry_min", "it is longer than 0s"));
+    }
     Ok(PlatformSpec {
+        driver_failure: fields
+            .ppm("driver_failure", 0.0..=1.0)?
+            .unwrap_or(plain.driver_failure),
+        driver_retry_min: least,
+        driver_retry_max: most,
         name: fields.name("name")?,
         policy: policy.to_owned(),
         gang_timeout: fields

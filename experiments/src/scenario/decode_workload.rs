@@ -9,7 +9,7 @@ use windtunnel_traces::synthetic::Preset;
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, FillPods, Log, Published, Rate, Saves, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -209,9 +209,11 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         duty_mean: share("duty_mean", default.duty_mean)?,
         duty_spread: share("duty_spread", default.duty_spread)?,
         startup: length("startup", default.startup)?,
-        checkpoint_interval: fields
-            .duration_or("checkpoint_interval", "never")?
-            .unwrap_or(default.checkpoint_interval),
+        checkpoint_interval: Saves::read(
+            fields,
+            length("checkpoint_cost", default.checkpoint_cost)?,
+            default.checkpoint_interval,
+        )?,
         checkpoint_cost: length("checkpoint_cost", default.checkpoint_cost)?,
         estimate_median: fields
             .number("estimate_median", 1e-3..=1_000.0)?

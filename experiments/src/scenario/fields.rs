@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use windtunnel_core::{MicroDollars, SimDuration};
+use windtunnel_core::{MicroDollars, Ppm, SimDuration};
 
 use super::source::{Source, SourceError, did_you_mean};
 use super::text::Words;
@@ -217,6 +217,17 @@ impl<'a> Fields<'a> {
                 Err(self.wrong(key, format!("it is from {low} to {high}")))
             }
         }
+    }
+
+    /// A number within a range, to the nearest millionth.
+    pub(crate) fn ppm(&self, key: &str, range: RangeInclusive<f64>) -> Found<Option<Ppm>> {
+        let number = self.number(key, range)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturated; ranges are small and not negative"
+        )]
+        Ok(number.map(|number| Ppm((number * 1e6).round() as u32)))
     }
 
     /// A number within a range, or the word `none`.

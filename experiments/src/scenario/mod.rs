@@ -11,10 +11,12 @@ mod decode;
 mod decode_workload;
 mod devices;
 mod fabric;
+mod faults;
 pub(crate) mod fields;
 mod hardware;
 mod load;
 mod locate;
+mod saves;
 mod schema;
 pub(crate) mod source;
 pub(crate) mod text;
@@ -25,14 +27,18 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+use windtunnel_core::{
+    DriverFailures, Horizon, LimitMode, MicroDollars, OnLoss, Ppm, Sharing, SimDuration,
+};
 
 use crate::hardware::HardwareModel;
 
 pub use cluster::Cluster;
 pub use devices::Devices;
 pub use fabric::{FabricSpec, Oversubscription};
+pub use faults::{Faults, Fleet, Maintenance, Repair};
 pub use load::{EMBEDDED, Embedded};
+pub use saves::Saves;
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
 pub use workload::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload};
@@ -181,20 +187,6 @@ pub struct Rented {
     pub billing_minimum: SimDuration,
 }
 
-/// Exponential node faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Faults {
-    /// Mean time between a repair and the next failure of one node, or `never`.
-    #[serde(serialize_with = "text::never")]
-    #[schemars(with = "String")]
-    pub mtbf: Option<SimDuration>,
-    /// Mean time to repair.
-    #[serde(serialize_with = "text::duration")]
-    #[schemars(with = "String")]
-    pub mttr: SimDuration,
-}
-
 /// What the people cost who run it; both add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -238,6 +230,18 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
     pub detection_delay: SimDuration,
+    /// Probability that the driver of a node does not come up when the node boots or was repaired, 0 to 1.
+    #[serde(serialize_with = "text::ppm")]
+    #[schemars(with = "f64")]
+    pub driver_failure: Ppm,
+    /// Shortest time until it is tried again.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub driver_retry_min: SimDuration,
+    /// Longest time until it is tried again.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub driver_retry_max: SimDuration,
     /// Who enforces walltime limits: `exact` (the controller), `policy`, or `ignore`.
     #[serde(serialize_with = "text::limit")]
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
@@ -281,6 +285,9 @@ impl PlatformSpec {
             sharing: Sharing::default(),
             devices: Devices::default(),
             detection_delay: SimDuration::ZERO,
+            driver_failure: Ppm(0),
+            driver_retry_min: DriverFailures::default().retry_min,
+            driver_retry_max: DriverFailures::default().retry_max,
             limit: LimitMode::default(),
             rdma: None,
             staff_usd_per_hour: None,
