@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use windtunnel_core::{
-    Fragmentation, FragmentationMeter, SimDuration, SimTime, Simulation, Targets,
+    Fragmentation, FragmentationMeter, SimDuration, SimTime, Simulation, SlotMeter, SlotsLeft,
+    Targets,
 };
 
 /// Fragmentation at one time.
@@ -13,6 +14,8 @@ pub struct Sample {
     pub at: SimTime,
     /// What was free then, and in which shapes.
     pub fragmentation: Fragmentation,
+    /// How many jobs of so many GPUs could be placed within a rack, say.
+    pub slots: SlotsLeft,
 }
 
 /// Takes a sample every so often, from 0 on.
@@ -21,6 +24,7 @@ pub struct Sample {
 /// one; nothing is paid per event.
 pub(crate) struct Sampler {
     meter: FragmentationMeter,
+    slots: SlotMeter,
     every: SimDuration,
     next: SimTime,
     samples: Vec<Sample>,
@@ -31,6 +35,7 @@ impl Sampler {
     pub(crate) fn new(every: SimDuration, targets: Option<Arc<Targets>>) -> Self {
         Self {
             meter: FragmentationMeter::new(targets.unwrap_or_default()),
+            slots: SlotMeter::default(),
             every,
             next: SimTime::ZERO,
             samples: Vec::new(),
@@ -54,9 +59,15 @@ impl Sampler {
     fn take(&mut self, before: SimTime, simulation: &mut Simulation) {
         self.meter.refresh(&simulation.view());
         let fragmentation = *self.meter.now();
+        self.slots.refresh(&simulation.view());
+        let slots = *self.slots.now();
         while self.next < before {
             let at = self.next;
-            self.samples.push(Sample { at, fragmentation });
+            self.samples.push(Sample {
+                at,
+                fragmentation,
+                slots,
+            });
             self.next = at.saturating_add(self.every);
         }
     }

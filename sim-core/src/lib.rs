@@ -163,7 +163,7 @@ pub use fault::{
     FleetFaults, Links, ListedFaults, Lognormal, MaintenanceWindows, NoFaults, RepairTimes,
     SeveralFaults, Site, SlowBy,
 };
-pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
+pub use fragmentation::{Fragmentation, FragmentationMeter, SlotMeter, SlotsLeft, Target, Targets};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,

@@ -188,6 +188,12 @@ impl<'a> View<'a> {
         self.world.cluster.nodes.len()
     }
 
+    /// Number of pools, of whatever scheduler.
+    #[must_use]
+    pub fn pool_count(&self) -> usize {
+        self.world.cluster.pools.len()
+    }
+
     /// Live holds of every scheduler, by id.
     pub fn holds(&self) -> impl Iterator<Item = HoldView> + use<'a> {
         self.world.holds.iter().map(|(id, hold)| HoldView {

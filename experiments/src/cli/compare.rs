@@ -295,7 +295,7 @@ pub(super) fn files(out: &mut String, folder: &Path, jobs: bool, comparison: &Co
     let names: Vec<String> = FILES
         .into_iter()
         .filter(|name| jobs || *name != "jobs.csv")
-        .filter(|name| samples || *name != "fragmentation.csv")
+        .filter(|name| samples || !["fragmentation.csv", "slots.csv"].contains(name))
         .map(str::to_owned)
         .collect();
     out.push('\n');

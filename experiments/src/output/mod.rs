@@ -24,11 +24,12 @@ use crate::sweep::Comparison;
 
 /// Names of the files, in the order in which they are mentioned. Jobs and fragmentation are written
 /// unless they are not wanted.
-pub const FILES: [&str; 5] = [
+pub const FILES: [&str; 6] = [
     "summary.csv",
     "jobs.csv",
     "ledger.csv",
     fragmentation::FILE,
+    fragmentation::SLOTS_FILE,
     manifest::FILE,
 ];
 
@@ -44,6 +45,8 @@ pub fn write(folder: &Folder, comparison: &Comparison) -> Result<(), ExperimentE
     if comparison.scenario.run.sample_every.is_some() {
         let path = folder.file(fragmentation::FILE);
         put(&path, |out| fragmentation::write(out, comparison))?;
+        let path = folder.file(fragmentation::SLOTS_FILE);
+        put(&path, |out| fragmentation::write_slots(out, comparison))?;
     }
     let text = manifest::text(comparison)?;
     put(&folder.file(manifest::FILE), |out| {

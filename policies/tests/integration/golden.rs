@@ -13,7 +13,7 @@ use crate::support::{Scenario, at, job, later, nodes, secs};
 const ALL: [&str; 4] = ["fifo", "first-fit", "best-fit", "kube-default"];
 
 /// Compares the stories of a scenario under some policies with the file of that name.
-fn check(name: &str, scenario: &Scenario, policies: &[&str]) {
+pub(crate) fn check(name: &str, scenario: &Scenario, policies: &[&str]) {
     let found: String = policies
         .iter()
         .map(|policy| scenario.story(policy))

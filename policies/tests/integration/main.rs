@@ -9,6 +9,7 @@ mod adversity;
 mod backfill;
 mod equivalence;
 mod golden;
+mod levels;
 mod replay;
 mod support;
 mod textbook;

@@ -67,6 +67,11 @@ impl Scenario {
         (report, log)
     }
 
+    /// Runs under a policy while somebody watches.
+    pub(crate) fn watched(&self, policy: &str, watch: &mut dyn Observer) {
+        self.simulation(policy).run_with(watch).unwrap();
+    }
+
     /// The timeline under a policy, then waits and ledger, as text.
     pub(crate) fn story(&self, policy: &str) -> String {
         let mut watch = Both::default();

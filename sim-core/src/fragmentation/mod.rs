@@ -19,11 +19,15 @@
 //! | fits by GPU, but CPU or memory is missing | *L* (memory: as the row above) | *L* |
 //! | does not fit by GPU | *L* | 0 |
 //!
+//! [`SlotMeter`] counts slots larger than a node, too: within a rack, say, and over the whole cluster.
+//!
 //! Everything is summed over nodes that take tasks. Sums are integers, so a figure is the same whether
 //! it was kept up to date node by node or computed anew.
 
 mod meter;
+mod slots;
 mod targets;
 
 pub use meter::{Fragmentation, FragmentationMeter, SLOTS};
+pub use slots::{SIZES, SPANS, SlotMeter, SlotsLeft};
 pub use targets::{Target, Targets};

@@ -1,8 +1,10 @@
 //! Fragmentation kept up to date node by node against a plain recomputation, at every instant.
 
 use proptest::prelude::*;
+use windtunnel_core::fragmentation::{SIZES, SPANS};
 use windtunnel_core::{
-    Fragmentation, FragmentationMeter, NodeView, Observer, Target, Targets, View,
+    Fragmentation, FragmentationMeter, NodeId, NodeView, Observer, SlotMeter, SlotsLeft, Target,
+    Targets, View,
 };
 
 use crate::chaos::{Case, Log, case};
@@ -11,6 +13,44 @@ struct Checker {
     case: Case,
     targets: Targets,
     meter: FragmentationMeter,
+    slots: SlotMeter,
+}
+
+/// Slots counted one by one: pools and groups apart, node after node.
+fn slots_plainly(view: &View<'_>) -> SlotsLeft {
+    let mut left = SlotsLeft::default();
+    let nodes = || (0..u32::try_from(view.node_count()).unwrap()).map(|id| view.node(NodeId(id)));
+    for node in nodes().filter(|node| node.free().open && node.capacity().devices > 0) {
+        let all = node.capacity().milli;
+        left.gpu_milli += u64::from(all);
+        left.allocated_milli += u64::from(all - node.free().milli);
+        left.nodes += 1;
+        left.partly += u64::from(![0, all].contains(&node.free().milli));
+    }
+    for (span, row) in SPANS.iter().zip(&mut left.slots) {
+        for (k, sum) in SIZES.iter().zip(row) {
+            let mut free: std::collections::BTreeMap<_, u32> = std::collections::BTreeMap::new();
+            for node in nodes().filter(|node| node.free().open) {
+                let gpus = u32::from(node.capacity().devices);
+                let mut whole = node.free().whole();
+                if *k <= gpus {
+                    while whole >= *k {
+                        whole -= k;
+                        *sum += 1;
+                    }
+                } else if gpus > 0 && whole == gpus {
+                    let group = span.map(|level| view.places().group(node.id(), level));
+                    let mine = free.entry((group, node.pool())).or_default();
+                    *mine += 1;
+                    if *mine * gpus >= *k {
+                        *mine = 0;
+                        *sum += 1;
+                    }
+                }
+            }
+        }
+    }
+    left
 }
 
 impl Checker {
@@ -20,6 +60,7 @@ impl Checker {
             case: case.clone(),
             meter: FragmentationMeter::new(targets.clone()),
             targets,
+            slots: SlotMeter::default(),
         }
     }
 
@@ -73,6 +114,8 @@ impl Observer for Checker {
     fn on_instant(&mut self, view: &View<'_>) {
         self.meter.refresh(view);
         assert_eq!(*self.meter.now(), self.plainly(view));
+        self.slots.refresh(view);
+        assert_eq!(*self.slots.now(), slots_plainly(view));
     }
 }
 
