@@ -54,6 +54,7 @@ impl Scenario {
             .detection_delay(spec.detection_delay)
             .batch(batch);
         platform.pool_default.devices = spec.devices.chooser();
+        platform.speed = spec.speed.model();
         platform.limit = spec.limit;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;

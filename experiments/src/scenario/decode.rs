@@ -4,10 +4,12 @@ use toml::de::{DeTable, DeValue};
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::decode_workload::workload;
+use super::decode_workload::{weighted, workload};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::source::{Source, SourceError};
-use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{
+    BehaviourMix, Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
+};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -19,12 +21,17 @@ const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
-    optional: &["pools", "cluster", "faults", "staff"],
+    optional: &["behaviours", "pools", "cluster", "faults", "staff"],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
     required: &["name"],
     optional: &["seeds", "horizon", "sample_every"],
+};
+pub(super) const BEHAVIOURS: Keys = Keys {
+    what: "[behaviours]",
+    required: &["mix"],
+    optional: &["file"],
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
@@ -72,6 +79,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "on_loss",
         "sharing",
         "devices",
+        "speed",
         "detection_delay",
         "limit",
         "staff_usd_per_hour",
@@ -107,6 +115,10 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             None => unreachable!("a required key"),
         },
         workload: workload(&top)?,
+        behaviours: match top.table("behaviours", &BEHAVIOURS)? {
+            Some(fields) => Some(behaviours(&fields)?),
+            None => None,
+        },
         pools: match cluster {
             Some(_) => Vec::new(),
             None => named("pools", &top, &pools, pool)?,
@@ -190,6 +202,26 @@ fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
         seeds.push(seed);
     }
     Ok(seeds)
+}
+
+fn behaviours(fields: &Fields<'_>) -> Read<BehaviourMix> {
+    let example = "[behaviour, weight], such as [\"vision-training\", 30]";
+    let mix = weighted(fields, "mix", example)?.unwrap_or_default();
+    if mix.iter().all(|(_, weight)| *weight == 0) {
+        return Err(fields.wrong("mix", format!("it has at least one {example}")));
+    }
+    let file = match fields.value("file") {
+        Some(_) => Some(fields.name("file")?.into()),
+        None => None,
+    };
+    let mixed = BehaviourMix::new(file, mix);
+    // A file's own are looked at later, where paths are known.
+    if mixed.file.is_none()
+        && let Err(error) = mixed.clone().read()
+    {
+        return Err(fields.wrong("mix", error.to_string()));
+    }
+    Ok(mixed)
 }
 
 fn pool(fields: &Fields<'_>) -> Read<Pool> {
@@ -279,6 +311,9 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
         sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
         devices: fields
             .word("devices", super::devices::DEVICES)?
+            .unwrap_or_default(),
+        speed: fields
+            .word("speed", super::speed::SPEED)?
             .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),

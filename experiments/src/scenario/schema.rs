@@ -6,8 +6,9 @@ use super::fields::Keys;
 use super::{decode, decode_workload};
 
 /// The keys of each table: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 8] = [
+const TABLES: [(&str, Keys); 9] = [
     ("Run", decode::RUN),
+    ("BehaviourMix", decode::BEHAVIOURS),
     ("Pool", decode::POOL),
     ("Cluster", decode::CLUSTER),
     ("Rented", decode::RENTED),
