@@ -29,6 +29,7 @@ pub mod diff;
 mod error;
 pub mod explain;
 mod facts;
+pub mod hardware;
 mod jobs;
 pub mod output;
 mod samples;
@@ -48,9 +49,9 @@ pub use facts::JobFacts;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
-    BehaviourMix, Cluster, Devices, Drawn, EMBEDDED, Embedded, Faults, FillPods, IN_CODE, Log,
-    PlatformSpec, Pool, Published, Rate, Rented, Run, Scenario, SourceError, SpeedWord, Staff,
-    Stream, Table, Week, Workload,
+    BehaviourMix, Cluster, Devices, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods,
+    IN_CODE, Log, Oversubscription, PlatformSpec, Pool, Published, Rate, Rented, Run, Scenario,
+    SourceError, SpeedWord, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

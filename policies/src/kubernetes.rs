@@ -40,8 +40,8 @@ mod select;
 use std::collections::BTreeMap;
 
 use windtunnel_core::{
-    AttrId, Decisions, Explanation, Grants, JobNews, JobRef, News, Plan, Policy, PoolSet, ShapeId,
-    SimTime, TaskRef, TaskState, View,
+    AttrId, Decisions, Explanation, Grants, JobNews, JobRef, Level, News, Plan, Policy, PoolSet,
+    ShapeId, SimTime, TaskRef, TaskState, TaskView, View,
 };
 
 pub use framework::{
@@ -144,6 +144,9 @@ impl Default for Config {
 ///   simulated: since every event that frees capacity moves pods, it can only refresh their place in
 ///   the queue and their count of failures.
 /// - In 1.36 a taint change retries every pod in vain; here only nodes that open count.
+/// - Pods that must share a rack, say, are placed one by one like all others: the first goes where it
+///   scores best, and the others wait for room beside it, as with a required pod affinity. So a job
+///   may hold half a rack that never has room for the rest; that is what happens without a gang layer.
 /// - An elastic job is that many pods: it starts at its minimum and grows when something is free.
 /// - It says why jobs wait: `backoff` (v1.20) if a pod would fit and sits out its backoff, `gang` for a
 ///   gang of which some pods are bound, else whatever keeps them from fitting.
@@ -178,9 +181,12 @@ pub struct KubeDefault {
     nodes: Nodes,
     cycle: Cycle,
     reasons: Reasons,
-    classes: BTreeMap<(ShapeId, PoolSet, AttrId), u32>,
+    classes: BTreeMap<(ShapeId, PoolSet, AttrId, Option<Level>), u32>,
     /// Per class, the value of `changes` at which it last found no node.
     failed_at: Vec<u64>,
+    /// Per class, whether its pods must share a level of the fabric with others of their group: then
+    /// each is looked at by itself.
+    apart: Vec<bool>,
     /// Counts events that may have freed capacity.
     changes: u64,
     /// The wake-up that was asked for.
@@ -220,6 +226,7 @@ impl KubeDefault {
             reasons: Reasons::default(),
             classes: BTreeMap::new(),
             failed_at: Vec::new(),
+            apart: Vec::new(),
             changes: 1,
             wake: None,
         }
@@ -233,18 +240,26 @@ impl KubeDefault {
         if found.state() != TaskState::Pending || job.withheld().is_some() {
             return;
         }
-        let class = self.class(found.shape(), job.pools(), found.attrs());
+        let class = self.class(found, job.pools());
         self.queue.add(task, job.priority(), class, view.now());
     }
 
-    /// Which pods are equal to the scheduler: same request, pools and attributes.
-    fn class(&mut self, shape: ShapeId, pools: PoolSet, attrs: AttrId) -> u32 {
+    /// Which pods are equal to the scheduler: same request, pools, attributes and level.
+    fn class(&mut self, task: TaskView<'_>, pools: PoolSet) -> u32 {
         let next = u32::try_from(self.failed_at.len()).expect("fewer than 2^32 kinds of pods");
-        let class = *self.classes.entry((shape, pools, attrs)).or_insert(next);
+        let key = (task.shape(), pools, task.attrs(), task.level());
+        let class = *self.classes.entry(key).or_insert(next);
         if class == next {
             self.failed_at.push(0);
+            self.apart.push(task.level().is_some());
         }
         class
+    }
+
+    /// Whether pods of a class found no node since anything changed, and so no other will. Where the
+    /// pods of a job must share a rack, say, what holds for one job does not hold for another.
+    fn has_failed(&self, class: usize) -> bool {
+        self.failed_at[class] == self.changes && !self.apart[class]
     }
 
     /// Every pending pod of a job appears; those that are known first go if `anew`.
@@ -300,7 +315,7 @@ impl KubeDefault {
             let Some((found, job)) = view.task(task).zip(view.job(task.job)) else {
                 continue;
             };
-            let class = self.class(found.shape(), job.pools(), found.attrs());
+            let class = self.class(found, job.pools());
             self.queue
                 .add_failed(task, job.priority(), class, view.now());
         }
@@ -322,10 +337,15 @@ impl KubeDefault {
         } else if opened().next().is_some() {
             let mut fits = vec![None; self.failed_at.len()];
             self.queue.move_on_event(now, |pod| {
-                *fits[pod.class as usize].get_or_insert_with(|| {
+                let fits_now = || {
                     let task = view.task(pod.task);
                     task.is_some_and(|task| opened().any(|node| plan.fits(task, *node)))
-                })
+                };
+                let class = pod.class as usize;
+                if self.apart[class] {
+                    return fits_now();
+                }
+                *fits[class].get_or_insert_with(fits_now)
             });
         }
         self.queue.flush_backoff(now);
@@ -336,13 +356,18 @@ impl KubeDefault {
         if self.queue.backing_off().is_empty() {
             return;
         }
-        let failed = |class: usize| (self.failed_at[class] == self.changes).then_some(false);
+        let failed = |class: usize| self.has_failed(class).then_some(false);
         let mut fits: Vec<Option<bool>> = (0..self.failed_at.len()).map(failed).collect();
         self.reasons.backing_off(&mut self.queue, |pod| {
-            *fits[pod.class as usize].get_or_insert_with(|| {
+            let mut fits_now = || {
                 let task = view.task(pod.task);
                 task.is_some_and(|task| plan.slots(task) > 0)
-            })
+            };
+            let class = pod.class as usize;
+            if self.apart[class] {
+                return fits_now();
+            }
+            *fits[class].get_or_insert_with(fits_now)
         });
     }
 
@@ -353,7 +378,7 @@ impl KubeDefault {
         self.queue.sort();
         while let Some(id) = self.queue.pop() {
             let class = self.queue.pod(id).class as usize;
-            if self.failed_at[class] == self.changes {
+            if self.has_failed(class) {
                 self.reasons.unschedulable(self.queue.fail(id, now));
                 continue;
             }

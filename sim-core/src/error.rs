@@ -3,7 +3,8 @@
 use crate::arrivals::ArrivalError;
 use crate::decision::Decision;
 use crate::device::Refusal;
-use crate::ids::JobId;
+use crate::fabric::Level;
+use crate::ids::{JobId, NodeId};
 use crate::job::JobError;
 use crate::supply::SupplyError;
 use crate::time::SimTime;
@@ -79,6 +80,16 @@ pub enum DecisionError {
     /// The job is held back by admission.
     #[error("the job is not admitted")]
     NotAdmitted,
+    /// Tasks of one group on both sides of a border that they must not cross.
+    #[error("its tasks must share one {level}, and {node} is in another than {home}")]
+    CrossesLevel {
+        /// What they must share.
+        level: Level,
+        /// Where a task was put.
+        node: NodeId,
+        /// Where the first one of its group is.
+        home: NodeId,
+    },
     /// A sure placement does not fit.
     #[error("it does not fit there: {0}")]
     DoesNotFit(Refusal),

@@ -1,7 +1,8 @@
 //! What lies between nodes: NVLink domains that span nodes, racks with a leaf switch, pods, a spine.
 
-use crate::ids::{NodeId, PoolId};
-use crate::supply::Supply;
+mod places;
+
+pub use places::Places;
 
 /// A level of the fabric that a group of tasks must not cross, innermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,10 +17,49 @@ pub enum Level {
     Pod,
 }
 
-/// How nodes are grouped, for one pool or for all. Groups are cut from nodes in order.
+impl Level {
+    /// All levels, innermost first.
+    pub const ALL: [Self; 4] = [Self::Node, Self::Domain, Self::Rack, Self::Pod];
+
+    /// Its name in files: `node`, `domain`, `rack`, `pod`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Domain => "domain",
+            Self::Rack => "rack",
+            Self::Pod => "pod",
+        }
+    }
+
+    /// The level of a name.
+    ///
+    /// ```
+    /// use windtunnel_core::Level;
+    /// assert_eq!(Level::named("rack"), Some(Level::Rack));
+    /// assert_eq!(Level::named("row"), None);
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Domain => "NVLink domain",
+            other => other.name(),
+        })
+    }
+}
+
+/// How nodes are grouped, and what carries the traffic between them. Groups are cut from the nodes of
+/// each pool in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fabric {
-    /// Nodes under one leaf switch; zero puts all nodes into one rack.
+    /// Nodes under one leaf switch; zero puts all nodes into one rack. A pool may have its own number
+    /// ([`Layout`]).
     pub nodes_per_rack: u32,
     /// Racks of one pod; zero puts all racks into one pod.
     pub racks_per_pod: u32,
@@ -33,6 +73,16 @@ pub struct Fabric {
     pub rdma: bool,
     /// Whether card `i` of every node hangs on leaf `i`, so that equal ranks are one hop apart.
     pub rail_optimised: bool,
+}
+
+/// How the nodes of one pool stand, where it differs from the fabric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Nodes of one NVLink domain; without it, what the node model says.
+    pub nodes_per_domain: Option<u32>,
+    /// Nodes under one leaf switch; zero puts them into the rack that all such pools share. Without it,
+    /// what the fabric says.
+    pub nodes_per_rack: Option<u32>,
 }
 
 /// What carries the traffic between nodes.
@@ -49,6 +99,30 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// All of them, in the order in which they are mentioned.
+    pub const ALL: [Self; 4] = [Self::InfiniBand, Self::Roce, Self::Efa, Self::Tcp];
+
+    /// Its name in files: `infiniband`, `roce`, `efa`, `tcp`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InfiniBand => "infiniband",
+            Self::Roce => "roce",
+            Self::Efa => "efa",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The transport of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|transport| transport.name() == name)
+    }
+}
+
 impl Default for Fabric {
     /// One rack, one pod, non-blocking InfiniBand with RDMA.
     fn default() -> Self {
@@ -61,91 +135,5 @@ impl Default for Fabric {
             rdma: true,
             rail_optimised: false,
         }
-    }
-}
-
-/// Where one node stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
-    domain: u32,
-    rack: u32,
-    pod: u32,
-}
-
-/// Where every node stands: its NVLink domain, rack and pod, numbered over all pools.
-///
-/// A pool has racks of its own: nodes of two pools share neither rack nor pod, unless the fabric puts
-/// all nodes into one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    fabric: Fabric,
-    nodes: Vec<Place>,
-}
-
-impl Places {
-    /// Cuts the nodes of each pool, in order, into domains, racks and pods.
-    pub(crate) fn new(supply: &Supply, node_pools: &[PoolId]) -> Self {
-        let fabric = supply.fabric;
-        let cut = |number: u32, size: u32| number.checked_div(size).unwrap_or(0);
-        let mut first_rack = 0;
-        let mut first_pod = 0;
-        let starts: Vec<(u32, u32)> = supply
-            .pools
-            .iter()
-            .map(|pool| {
-                let start = (first_rack, first_pod);
-                let racks = pool.max_nodes().div_ceil(fabric.nodes_per_rack.max(1));
-                first_rack += if fabric.nodes_per_rack == 0 { 0 } else { racks };
-                let pods = racks.div_ceil(fabric.racks_per_pod.max(1));
-                first_pod += if fabric.racks_per_pod == 0 { 0 } else { pods };
-                start
-            })
-            .collect();
-        let mut ordinals = vec![0; supply.pools.len()];
-        let place = |(node, pool): (u32, &PoolId)| {
-            let ordinal = &mut ordinals[pool.index()];
-            let (first_rack, first_pod) = starts[pool.index()];
-            let rack = cut(*ordinal, fabric.nodes_per_rack);
-            *ordinal += 1;
-            Place {
-                domain: node,
-                rack: first_rack + rack,
-                pod: first_pod + cut(rack, fabric.racks_per_pod),
-            }
-        };
-        let nodes = (0..).zip(node_pools).map(place).collect();
-        Self { fabric, nodes }
-    }
-
-    /// The fabric.
-    #[must_use]
-    pub const fn fabric(&self) -> &Fabric {
-        &self.fabric
-    }
-
-    /// The group of a node at a level: equal numbers, same group.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    #[must_use]
-    pub fn group(&self, node: NodeId, level: Level) -> u32 {
-        let place = &self.nodes[node.index()];
-        match level {
-            Level::Node => node.0,
-            Level::Domain => place.domain,
-            Level::Rack => place.rack,
-            Level::Pod => place.pod,
-        }
-    }
-
-    /// The lowest level that holds two nodes; `None` if only the spine does.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    #[must_use]
-    pub fn common_level(&self, a: NodeId, b: NodeId) -> Option<Level> {
-        [Level::Node, Level::Domain, Level::Rack, Level::Pod]
-            .into_iter()
-            .find(|&level| self.group(a, level) == self.group(b, level))
     }
 }

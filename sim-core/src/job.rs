@@ -117,7 +117,8 @@ pub struct TaskGroup {
     pub request: TaskRequest,
     /// How many tasks; for an elastic job's first group the nominal count.
     pub count: u32,
-    /// The level the group must not cross, if any.
+    /// The level the group must not cross, if any: all its tasks are on one node, or in one NVLink
+    /// domain, rack or pod. For gangs only.
     pub level: Option<Level>,
     /// The group's attributes.
     pub attrs: AttrId,
@@ -329,6 +330,21 @@ impl JobSpec {
         self
     }
 
+    /// The same with all tasks of its first group within one group of nodes at a level: in one rack, say.
+    ///
+    /// ```
+    /// use windtunnel_core::{Advance, JobError, JobSpec, Level, SimDuration, SimTime, TaskRequest};
+    /// let hour = SimDuration::from_hours(1);
+    /// let job = JobSpec::new(SimTime::ZERO, TaskRequest::gpus(8), hour).tasks(4).within(Level::Rack);
+    /// assert_eq!(job.check(), Ok(()));
+    /// assert_eq!(job.advance(Advance::Each).check(), Err(JobError::Level));
+    /// ```
+    #[must_use]
+    pub fn within(mut self, level: Level) -> Self {
+        self.request.groups[0].level = Some(level);
+        self
+    }
+
     /// The same with another way of advancing.
     #[must_use]
     pub fn advance(mut self, advance: Advance) -> Self {
@@ -410,7 +426,7 @@ impl JobSpec {
 
     /// Checks what the engine relies on: at least one group, each with at least one task; fractions
     /// of 1 to 999 thousandths; duty at most one; a checkpoint interval above zero; an elastic range
-    /// with 1 ≤ min ≤ max and one group; one group under [`Advance::Each`]; work per task only under [`Advance::Each`] and complete.
+    /// with 1 ≤ min ≤ max and one group; one group under [`Advance::Each`]; a level only under [`Advance::All`]; work per task only under [`Advance::Each`] and complete.
     ///
     /// # Errors
     /// The first rule that is broken, in words.
@@ -445,6 +461,9 @@ impl JobSpec {
             .is_some_and(|c| c.interval.is_zero())
         {
             return Err(JobError::CheckpointInterval);
+        }
+        if self.request.advance != Advance::All && groups.iter().any(|g| g.level.is_some()) {
+            return Err(JobError::Level);
         }
         if let Advance::Between { min, max } = self.request.advance
             && (min == 0 || max < min || groups.len() != 1 || max > MAX_TASKS)
@@ -502,6 +521,11 @@ pub enum JobError {
     /// Several groups under [`Advance::Each`].
     #[error("tasks that advance each on their own must be of one group; submit a job per group")]
     EachGroups,
+    /// A level for tasks that are no gang.
+    #[error(
+        "a level is for gangs only: tasks of an array or an elastic job come and go one by one, so leave it out"
+    )]
+    Level,
     /// Work per task for a job that advances as one, or of the wrong length.
     #[error("work per task needs `each` and one value per task")]
     WorkPerTask,

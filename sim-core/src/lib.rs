@@ -68,7 +68,7 @@
 //! | [`Autoscaler`] | how many nodes a rented pool has |
 //! | [`DeviceChooser`] | which GPUs of a node a task gets |
 //! | [`SpeedModel`] | how fast a unit advances and what its GPUs do meanwhile |
-//! | [`FaultModel`] | when nodes fail |
+//! | [`FaultModel`] | what fails, when and for how long |
 //! | [`Observer`] | nothing; it watches |
 //!
 //! Decisions are data ([`Decision`]): the engine validates and applies them in order. What is
@@ -107,6 +107,7 @@ mod admission;
 mod arrivals;
 mod autoscaler;
 mod by_reason;
+mod checkpoint;
 mod controller;
 mod decision;
 mod device;
@@ -142,6 +143,7 @@ mod world;
 pub use admission::{Admission, AdmissionClone, AdmissionCommand, Admissions};
 pub use arrivals::{ArrivalError, Arrivals, JobList, NotForkable};
 pub use autoscaler::{Autoscaler, AutoscalerClone, Scaling, ScalingCommand, WouldFit};
+pub use checkpoint::STATE_BYTES_PER_PARAMETER;
 pub use controller::{
     Batch, Controller, ControllerClone, Interest, Lifecycle, LifecycleCommand, OnLoss, Service,
 };
@@ -152,11 +154,15 @@ pub use decision::{
 pub use device::{
     Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
     DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
-    SlurmGres, TopologyManager,
+    SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
-pub use fabric::{Fabric, Level, Places, Transport};
-pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
+pub use fabric::{Fabric, Layout, Level, Places, Transport};
+pub use fault::{
+    DriverFailures, ExponentialFaults, Fault, FaultKind, FaultModel, FaultStep, FaultStream,
+    FleetFaults, Links, ListedFaults, Lognormal, MaintenanceWindows, NoFaults, RepairTimes,
+    SeveralFaults, Site, SlowBy,
+};
 pub use fragmentation::{Fragmentation, FragmentationMeter, Target, Targets};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::by_reason::ByReason;
 use crate::decision::Keeps;
-use crate::device::{Cores, Grant};
+use crate::device::{Cores, DeviceSet, Grant};
 use crate::engine::EventHandle;
 use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
 use crate::job::{Advance, JobSpec};
@@ -74,6 +74,8 @@ pub(crate) struct Task {
     pub(crate) gate: Gate,
     /// Whether it has a place on a node that has failed, noticed or not.
     pub(crate) dead: bool,
+    /// GPUs of its grant that have failed, noticed or not: the node books them, the task the others.
+    pub(crate) broken: DeviceSet,
     /// Whether its last start came to an end: it ran.
     pub(crate) started: bool,
 }
@@ -97,13 +99,32 @@ impl Task {
             after: After::Over(TaskEnd::Done),
             gate: Gate::default(),
             dead: false,
+            broken: DeviceSet::EMPTY,
             started: false,
         }
     }
 
     /// Whether the task runs, in truth.
     pub(crate) fn works(&self) -> bool {
-        self.state == TaskState::Running && !self.dead
+        self.state == TaskState::Running && !self.is_crippled()
+    }
+
+    /// Whether it can't work where it is: its node has failed, or a GPU of its own.
+    pub(crate) fn is_crippled(&self) -> bool {
+        self.dead || !self.broken.is_empty()
+    }
+
+    /// It has no part any more in what failed around it.
+    pub(crate) fn leave_wreck(&mut self) {
+        self.dead = false;
+        self.broken = DeviceSet::EMPTY;
+    }
+
+    /// The GPUs that are booked by what it does, and how many of them it asked for \[milli\]: those
+    /// that have failed are the node's to book. A fraction has one GPU; whole ones are as many as asked.
+    pub(crate) fn booked_grant(&self, requested: u32) -> (Grant, u32) {
+        let works = self.grant.without(self.broken);
+        (works, requested.min(works.milli()))
     }
 
     /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about

@@ -1,5 +1,7 @@
 //! What-if reasoning over free capacity: an overlay with an undo journal, never a copy.
 
+mod bounded;
+
 use std::cell::RefMut;
 use std::collections::BTreeMap;
 
@@ -8,10 +10,12 @@ use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
 use crate::ids::{DemandId, NodeId, PoolSet, ShapeId, TaskRef};
 use crate::job::TaskRequest;
 use crate::live::Job;
-use crate::space::Space;
+use crate::space::{Bound, Pick, Space};
 use crate::task::TaskState;
 use crate::view::{JobView, TaskView, View};
+use crate::world::bounds::is_bounded;
 use crate::world::occupy::assume;
+use bounded::Homes;
 
 /// Whether something fits now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Plan<'a> {
     view: View<'a>,
     space: RefMut<'a, Space>,
     start: usize,
+    /// Where groups that must not cross a level are bound to by what this plan placed.
+    homes: Homes,
 }
 
 /// A point in a plan to which [`Plan::undo_to`] goes back.
@@ -64,29 +70,46 @@ impl<'a> Plan<'a> {
             space.set(node, view.world.cluster.node(node).free);
         }
         let start = space.mark();
-        Self { view, space, start }
+        let homes = Homes::default();
+        Self {
+            view,
+            space,
+            start,
+            homes,
+        }
     }
 
     /// Places all tasks that a job still needs on the lowest-numbered nodes where they fit; of an
-    /// array ([`Advance::Each`](crate::Advance::Each)), as many as fit.
+    /// array ([`Advance::Each`](crate::Advance::Each)), as many as fit. A group of tasks that must not
+    /// cross a level goes into the first rack (domain, pod, node) with room for all of it.
     ///
     /// O(groups) if it does not fit, O(tasks) if it does, beside bringing the index of its shape up
     /// to date.
     pub fn first_fit(&mut self, job: JobView<'_>) -> Fit {
+        if is_bounded(job.job) {
+            return self.place_bounded(job, Pick::First, |plan, task, from| {
+                plan.next_feasible(task, from)
+            });
+        }
         self.place_all(job, |plan, shape, request, pools, from, _| {
             plan.space.next_feasible(shape, request, pools, from)
         })
     }
 
     /// Places all tasks that a job still needs, each on the feasible node with the lowest score,
-    /// then the lowest id. The score sees the node's free capacity before the task is placed.
+    /// then the lowest id. The score sees the node's free capacity before the task is placed. A group
+    /// of tasks that must not cross a level goes into the rack (domain, pod, node) with least room among
+    /// those with room for all of it, then the lowest number.
     ///
-    /// O(feasible nodes) per task.
+    /// O(feasible nodes) per task, beside O(racks) per group with a level.
     pub fn best_by(
         &mut self,
         job: JobView<'_>,
         mut score: impl FnMut(&NodeFree, &TaskRequest) -> Score,
     ) -> Fit {
+        if is_bounded(job.job) {
+            return self.best_bounded(job, score);
+        }
         self.place_all(job, |plan, shape, request, pools, _, _| {
             let mut best: Option<(Score, NodeId)> = None;
             let mut from = NodeId(0);
@@ -107,7 +130,7 @@ impl<'a> Plan<'a> {
     /// nodes if the job does not accept all pools.
     pub fn best_of<S: Scorer>(&mut self, job: JobView<'_>) -> Fit {
         let live = job.job;
-        if !self.is_anywhere(live) {
+        if !self.is_anywhere(live) || is_bounded(live) {
             return self.best_by(job, S::score);
         }
         if self.is_single(live) {
@@ -147,14 +170,17 @@ impl<'a> Plan<'a> {
         job.pools.intersect(all) == all
     }
 
-    /// Whether a job needs one more task, of its only group.
+    /// Whether a job needs one more task, of its only group, and that may go anywhere.
     fn is_single(&self, job: &Job) -> bool {
-        job.spec.request.groups.len() == 1 && unplaced(job) == 1
+        let groups = &job.spec.request.groups;
+        groups.len() == 1 && groups[0].level.is_none() && unplaced(job) == 1
     }
 
     /// Places all tasks that a job still needs, asking `choose` for the node of each in turn;
     /// `None`, or a node where the task does not fit, undoes the whole job (an array keeps the tasks
-    /// placed before).
+    /// placed before). A group of tasks that must not cross a level is tried in each rack (domain, pod,
+    /// node) with room for all of it, in order, and [`next_feasible`](Self::next_feasible) names nodes of
+    /// that one alone.
     ///
     /// With it a policy keeps off some nodes, here odd ones:
     /// ```
@@ -186,6 +212,9 @@ impl<'a> Plan<'a> {
         job: JobView<'_>,
         mut choose: impl FnMut(&mut Self, TaskView<'_>) -> Option<NodeId>,
     ) -> Fit {
+        if is_bounded(job.job) {
+            return self.place_bounded(job, Pick::First, |plan, task, _| choose(plan, task));
+        }
         let tasks: Vec<TaskView<'_>> = job.tasks().collect();
         self.place_all(job, |plan, _, _, _, _, place| choose(plan, tasks[place]))
     }
@@ -258,6 +287,9 @@ impl<'a> Plan<'a> {
     ///
     /// O(groups), beside bringing the index of its shapes up to date; exact for jobs of one group.
     pub fn may_fit(&mut self, job: JobView<'_>) -> bool {
+        if is_bounded(job.job) {
+            return job.can_ever_fit() && self.has_room_bounded(job);
+        }
         job.can_ever_fit() && self.enough_slots(job.job, job.job.pools)
     }
 
@@ -278,9 +310,11 @@ impl<'a> Plan<'a> {
             return self.space.whole_slots(gpus, demand.accepted) >= tasks;
         }
         let pools = demand.key.pools;
-        demand.key.needs.iter().all(|&(shape, count)| {
+        let needs = demand.key.needs.iter().enumerate();
+        needs.into_iter().all(|(place, &(shape, count))| {
             let request = world.shapes.request(shape);
-            self.space.slots(shape, request, pools) >= u64::from(count)
+            let bound = demand.key.bound(place);
+            self.space.has_room(shape, request, pools, bound, count)
         })
     }
 
@@ -340,22 +374,38 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The first node at or after `from` where a pending task fits.
+    /// The first node at or after `from` where a pending task fits; where its group must not cross a
+    /// level and some of it has a place, here or in truth, the first one in the same rack (domain, pod,
+    /// node).
     pub fn next_feasible(&mut self, task: TaskView<'_>, from: NodeId) -> Option<NodeId> {
         let (job, group) = self.shape_of(task)?;
         let shape = job.shapes[usize::from(group)];
         let request = job.spec.request.groups[usize::from(group)].request;
-        self.space.next_feasible(shape, &request, job.pools, from)
+        match self.home_of(task) {
+            None => self.space.next_feasible(shape, &request, job.pools, from),
+            Some(home) => {
+                let need = (shape, &request);
+                self.space.next_feasible_within(need, job.pools, from, home)
+            }
+        }
     }
 
-    /// How many tasks like this one fit now, over all nodes it accepts. Cheap to ask again.
+    /// How many tasks like this one fit now, over all nodes it accepts; where its group must not cross a
+    /// level and some of it has a place, over the same rack (domain, pod, node). Cheap to ask again.
     pub fn slots(&mut self, task: TaskView<'_>) -> u64 {
         let Some((job, group)) = self.shape_of(task) else {
             return 0;
         };
         let shape = job.shapes[usize::from(group)];
         let request = job.spec.request.groups[usize::from(group)].request;
-        self.space.slots(shape, &request, job.pools)
+        match self.home_of(task) {
+            None => self.space.slots(shape, &request, job.pools),
+            Some((level, group)) => {
+                let group = Some(group);
+                let bound = Bound { level, group };
+                self.space.bound_slots(shape, &request, job.pools, bound)
+            }
+        }
     }
 
     fn shape_of(&self, task: TaskView<'_>) -> Option<(&'a Job, u16)> {
@@ -363,9 +413,18 @@ impl<'a> Plan<'a> {
         Some((self.view.world.jobs.get(id.job)?, id.group))
     }
 
-    /// Takes capacity for a task on a node; `false` and no change if it does not fit.
+    /// Takes capacity for a task on a node; `false` and no change if it does not fit, or if its group
+    /// would cross its level.
     pub fn take(&mut self, task: TaskView<'_>, node: NodeId) -> bool {
-        self.take_request(node, task.request())
+        if !self.is_within(task, node) {
+            return false;
+        }
+        let mark = self.mark();
+        let taken = self.take_request(node, task.request());
+        if taken {
+            self.settle(task, node, mark);
+        }
+        taken
     }
 
     fn take_request(&mut self, node: NodeId, request: &TaskRequest) -> bool {
@@ -394,6 +453,10 @@ impl<'a> Plan<'a> {
         if !fits || devices == DeviceSet::EMPTY || !free.has(devices, milli_each) {
             return false;
         }
+        if !self.is_within(task, spot.node) {
+            return false;
+        }
+        self.settle(task, spot.node, self.mark());
         free.take(
             Grant {
                 devices,
@@ -509,6 +572,7 @@ impl<'a> Plan<'a> {
             .shape_of(task)
             .is_some_and(|(job, _)| job.pools.contains(pool));
         accepted
+            && self.is_within(task, node)
             && self.space.pools[pool.index()].accepts(task.request())
             && self
                 .space
@@ -531,6 +595,7 @@ impl<'a> Plan<'a> {
     /// Takes back everything since `mark`.
     pub fn undo_to(&mut self, mark: Mark) {
         self.space.undo_to(mark.0);
+        self.homes.undo_to(mark.0);
     }
 }
 

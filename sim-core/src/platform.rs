@@ -6,6 +6,7 @@ use crate::admission::Admission;
 use crate::autoscaler::Autoscaler;
 use crate::controller::{Batch, Controller, Service};
 use crate::device::{CountOnly, DeviceChooser, Sharing};
+use crate::fault::DriverFailures;
 use crate::ids::{ControllerId, PoolId, PoolSet, QueueId, SchedulerId, TenantId};
 use crate::policy::Policy;
 use crate::speed::{ReferenceSpeed, SpeedModel};
@@ -55,15 +56,18 @@ pub struct PoolSettings {
     pub devices: Box<dyn DeviceChooser>,
     /// How long a failure goes unnoticed.
     pub detection_delay: SimDuration,
+    /// How often the driver of a starting node fails to come up; `None`: never.
+    pub driver: Option<DriverFailures>,
 }
 
 impl Default for PoolSettings {
-    /// Exclusive GPUs, count-only devices, failures noticed at once.
+    /// Exclusive GPUs, count-only devices, failures noticed at once, drivers that come up.
     fn default() -> Self {
         Self {
             sharing: Sharing::Exclusive,
             devices: Box::new(CountOnly),
             detection_delay: SimDuration::ZERO,
+            driver: None,
         }
     }
 }
@@ -93,6 +97,9 @@ pub struct Platform {
     pub pools: Vec<(PoolId, PoolSettings)>,
     /// Who enforces walltime limits.
     pub limit: LimitMode,
+    /// Whether network cards read and write GPU memory by themselves here; without it, what the fabric
+    /// says.
+    pub rdma: Option<bool>,
     /// What the people cost who run it, for the length of the run [micro-dollars per hour].
     pub staff_per_hour: MicroDollars,
     /// What runs without GPUs beside the pools: heads, control planes [micro-dollars per hour].
@@ -121,6 +128,7 @@ impl Platform {
             pool_default: PoolSettings::default(),
             pools: Vec::new(),
             limit: LimitMode::Exact,
+            rdma: None,
             staff_per_hour: MicroDollars(0),
             control_plane_per_hour: MicroDollars(0),
         }
@@ -137,6 +145,20 @@ impl Platform {
     #[must_use]
     pub fn detection_delay(mut self, delay: SimDuration) -> Self {
         self.pool_default.detection_delay = delay;
+        self
+    }
+
+    /// The same with RDMA on or off, whatever the fabric says.
+    #[must_use]
+    pub const fn rdma(mut self, rdma: bool) -> Self {
+        self.rdma = Some(rdma);
+        self
+    }
+
+    /// The same with drivers that fail to come up now and then in every pool.
+    #[must_use]
+    pub fn driver_failures(mut self, driver: DriverFailures) -> Self {
+        self.pool_default.driver = Some(driver);
         self
     }
 

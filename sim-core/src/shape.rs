@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
 use crate::job::TaskRequest;
+use crate::space::Bound;
 
 /// Entries remembered as used lately.
 const RECENT: usize = 64;
@@ -60,6 +61,9 @@ impl ShapeTable {
 /// Task shapes with counts: what a unit needs to start.
 pub(crate) type Needs = SmallVec<[(ShapeId, u32); 1]>;
 
+/// What the tasks of each of some needs must share.
+pub(crate) type Bounds = SmallVec<[Option<Bound>; 1]>;
+
 /// What identifies a unit shape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DemandKey {
@@ -68,6 +72,15 @@ pub(crate) struct DemandKey {
     pub(crate) needs: Needs,
     /// Whether a job that waits for it needs it once per task (`each`) rather than once.
     pub(crate) each: bool,
+    /// What the tasks of each need must share; empty if none must share anything.
+    pub(crate) bounds: Bounds,
+}
+
+impl DemandKey {
+    /// What the tasks of a need must share.
+    pub(crate) fn bound(&self, need: usize) -> Option<Bound> {
+        self.bounds.get(need).copied().flatten()
+    }
 }
 
 /// A distinct unit shape and the jobs that are listed under it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::device::MAX_DEVICES;
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, Layout};
 use crate::fault::FaultModel;
 use crate::fault::NoFaults;
 use crate::ids::{PoolId, PoolSet};
@@ -112,6 +112,8 @@ pub struct PoolSpec {
     pub tenure: Tenure,
     /// What each node costs.
     pub price: Price,
+    /// How its nodes stand, where that differs from the fabric.
+    pub layout: Layout,
 }
 
 impl PoolSpec {
@@ -123,6 +125,7 @@ impl PoolSpec {
             model,
             tenure: Tenure::Owned { nodes },
             price: Price::default(),
+            layout: Layout::default(),
         }
     }
 
@@ -134,6 +137,7 @@ impl PoolSpec {
             model,
             tenure: Tenure::Rented(elastic),
             price: Price::default(),
+            layout: Layout::default(),
         }
     }
 
@@ -142,6 +146,27 @@ impl PoolSpec {
     pub fn priced(mut self, per_node_hour: MicroDollars) -> Self {
         self.price.per_node_hour = per_node_hour;
         self
+    }
+
+    /// The same with its nodes standing otherwise than the fabric says.
+    #[must_use]
+    pub const fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Nodes of one NVLink domain, at least one: as laid out, else as the model of node says.
+    #[must_use]
+    pub fn nodes_per_domain(&self) -> u32 {
+        let by_model = self.model.topology.as_ref();
+        let by_model = by_model.map_or(1, |topology| topology.nvlink_domain_nodes());
+        self.layout.nodes_per_domain.unwrap_or(by_model).max(1)
+    }
+
+    /// Nodes under one leaf switch; zero if they are in the rack that all such pools share.
+    #[must_use]
+    pub fn nodes_per_rack(&self, fabric: &Fabric) -> u32 {
+        self.layout.nodes_per_rack.unwrap_or(fabric.nodes_per_rack)
     }
 
     /// Most nodes the pool can have.
@@ -286,10 +311,26 @@ impl Supply {
                 });
             }
         }
+        self.check_fabric()?;
         if nodes > 10_000_000 {
             return Err(SupplyError::TooManyNodes { count: nodes });
         }
         self.check_order()
+    }
+
+    /// Levels must nest: a rack has whole NVLink domains.
+    fn check_fabric(&self) -> Result<(), SupplyError> {
+        for pool in &self.pools {
+            let (domain, rack) = (pool.nodes_per_domain(), pool.nodes_per_rack(&self.fabric));
+            if rack % domain != 0 {
+                return Err(SupplyError::CutDomain {
+                    pool: pool.name.clone(),
+                    domain,
+                    rack,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Every node of every pool must be in the order once.
@@ -361,6 +402,18 @@ pub enum SupplyError {
     DuplicatePool {
         /// The pool.
         pool: String,
+    },
+    /// Racks that do not hold whole NVLink domains.
+    #[error(
+        "pool `{pool}`: NVLink domains of {domain} nodes do not fill racks of {rack}; let nodes_per_rack be a multiple of {domain}"
+    )]
+    CutDomain {
+        /// The pool.
+        pool: String,
+        /// Nodes of one domain.
+        domain: u32,
+        /// Nodes of one rack.
+        rack: u32,
     },
     /// An order of nodes that has not as many of each pool as the pool.
     #[error("the order of nodes does not match the pools at place {place}")]

@@ -4,7 +4,9 @@
 //! A view does not move while a component thinks.
 
 use crate::decision::{HoldFor, Keeps, Spot};
-use crate::device::{Grant, NodeFree, Sharing};
+use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
+use crate::fabric::{Level, Places};
+use crate::fault::Links;
 use crate::ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,
@@ -70,6 +72,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn pools(&self) -> PoolSet {
         self.world.scheduler_pools[self.scheduler.index()].intersect(self.world.cluster.all_pools())
+    }
+
+    /// Where nodes stand in the fabric.
+    #[must_use]
+    pub fn places(&self) -> &'a Places {
+        &self.world.cluster.places
     }
 
     /// The name of a pool.
@@ -482,6 +490,12 @@ impl<'a> TaskView<'a> {
         &self.job.spec.request.groups[usize::from(self.task().group)].request
     }
 
+    /// The level that its group must not cross, if any.
+    #[must_use]
+    pub fn level(&self) -> Option<Level> {
+        self.job.spec.request.groups[usize::from(self.task().group)].level
+    }
+
     /// Its attributes: its group's.
     #[must_use]
     pub fn attrs(&self) -> AttrId {
@@ -581,6 +595,25 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.node().noticed
+    }
+
+    /// GPUs that are known to have failed: out of service, no part of what is free.
+    #[must_use]
+    pub fn failed_gpus(&self) -> DeviceSet {
+        self.node().health.seen
+    }
+
+    /// Links of it that are down. They are seen at once: counters tell.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        self.node().health.links
+    }
+
+    /// When the maintenance window opens, or opened, for which it takes no new tasks; what runs then is
+    /// ended.
+    #[must_use]
+    pub fn maintenance(&self) -> Option<SimTime> {
+        self.node().health.window()
     }
 
     /// Whether tasks may be placed on it, as far as anybody knows.

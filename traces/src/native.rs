@@ -31,6 +31,7 @@
 //! | `checkpoint_cost_s` | seconds | 0 | what one save costs |
 //! | `ending` | `completed`, `failed`, `cancelled` | `completed` | how it ends in truth once the duration is over |
 //! | `attrs` | `k=v;k=v` | none | attributes |
+//! | `level` | `node`, `domain`, `rack`, `pod` | none | what all tasks of a gang must share |
 //!
 //! Times, memory and duty round to the nearest nanosecond, byte and millionth.
 //!
@@ -96,9 +97,10 @@ enum Column {
     CheckpointCost,
     Ending,
     Attrs,
+    Level,
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "job_id",
     "submit_s",
     "duration_s",
@@ -121,11 +123,12 @@ const NAMES: [&str; 22] = [
     "checkpoint_cost_s",
     "ending",
     "attrs",
+    "level",
 ];
 
 const REQUIRED: usize = 4;
 
-const _: () = assert!(NAMES.len() == Column::Attrs as usize + 1);
+const _: () = assert!(NAMES.len() == Column::Level as usize + 1);
 
 const ENDINGS: [(&str, Ending); 3] = [
     ("completed", Ending::Completes),
@@ -200,6 +203,7 @@ impl Format for Native {
             asked.groups[0].count = count;
         }
         asked.advance = parse::advance(cell(Column::Advance))?;
+        asked.groups[0].level = parse::level(cell(Column::Level), asked.advance)?;
         asked.kind = self.kinds.of(cell(Column::Kind))?;
         asked.limit = optional(Column::Limit, notes)?;
         asked.estimate = optional(Column::Estimate, notes)?;

@@ -31,7 +31,7 @@ mod poisson;
 mod published;
 
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{Bytes, Checkpoint, JobSpec, Names, SimDuration};
+use windtunnel_core::{Bytes, Checkpoint, JobSpec, Level, Names, SimDuration};
 
 pub use pattern::Pattern;
 pub use poisson::{Poisson, PoissonStream};
@@ -114,6 +114,8 @@ pub struct Synthetic {
     pub failed: f64,
     /// Share of jobs that their user cancels once their run time is over, 0 to 1.
     pub cancelled: f64,
+    /// What all tasks of a job of several tasks must share, if anything.
+    pub level: Option<Level>,
 }
 
 impl Synthetic {
@@ -165,6 +167,7 @@ impl Synthetic {
                 .into(),
             failed: 0.12,
             cancelled: 0.10,
+            level: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! A scenario to the engine's own types.
 
+use std::sync::Arc;
+
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, Policy,
-    PoolSpec, Price, Supply, Tenure,
+    Batch, Elastic, ExponentialFaults, Layout, MicroDollars, MilliCores, NodeModel, Platform,
+    Policy, PoolSpec, Price, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
@@ -17,6 +19,7 @@ impl Scenario {
             Some(cluster) => cluster.supply(),
             None => Supply::new(self.pools.iter().map(Pool::spec).collect()),
         };
+        let supply = supply.with_fabric(self.fabric.fabric());
         match self.faults.mtbf {
             Some(mean_between) => supply.with_faults(ExponentialFaults {
                 mean_between,
@@ -56,6 +59,7 @@ impl Scenario {
         platform.pool_default.devices = spec.devices.chooser();
         platform.speed = spec.speed.model();
         platform.limit = spec.limit;
+        platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
         platform
@@ -78,12 +82,18 @@ impl Scenario {
 impl Pool {
     fn spec(&self) -> PoolSpec {
         let model = NodeModel {
-            name: format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            name: match &self.model {
+                Some(hardware) => hardware.name.clone(),
+                None => format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            },
             gpu_model: self.gpu_model.clone(),
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
             memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
-            topology: None,
+            topology: self
+                .model
+                .as_ref()
+                .map(|hardware| Arc::clone(hardware.topology())),
         };
         let mut price = Price {
             per_node_hour: self.usd_per_node_hour,
@@ -109,6 +119,10 @@ impl Pool {
             model,
             tenure,
             price,
+            layout: Layout {
+                nodes_per_domain: self.nodes_per_domain,
+                nodes_per_rack: self.nodes_per_rack,
+            },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::{IN_CODE, PlatformSpec, Scenario, Staff, Workload};
+use super::{IN_CODE, PlatformSpec, Pool, Scenario, Staff, Workload};
 use crate::error::ExperimentError;
 
 /// How long jobs are submitted to a drawn workload that drains, unless it says otherwise.
@@ -33,6 +33,7 @@ impl Scenario {
             None if self.pools.is_empty() => return Err(nothing("pools")),
             None => {}
         }
+        self.pools.iter_mut().try_for_each(Pool::complete)?;
         if self.platforms.is_empty() {
             return Err(nothing("platforms"));
         }
@@ -111,6 +112,9 @@ impl Scenario {
         };
         if let Some(path) = path {
             *path = folder.join(&*path);
+        }
+        for pool in &mut self.pools {
+            pool.resolve(folder);
         }
         if let Some(cluster) = &mut self.cluster {
             cluster.path = folder.join(&cluster.path);

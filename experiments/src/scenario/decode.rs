@@ -5,7 +5,9 @@ use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
 use super::decode_workload::{weighted, workload};
+use super::fabric::{FabricSpec, Oversubscription};
 use super::fields::{Fields, Keys, whole, wrong};
+use super::hardware;
 use super::source::{Source, SourceError};
 use super::{
     BehaviourMix, Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
@@ -21,7 +23,14 @@ const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
-    optional: &["behaviours", "pools", "cluster", "faults", "staff"],
+    optional: &[
+        "behaviours",
+        "pools",
+        "cluster",
+        "fabric",
+        "faults",
+        "staff",
+    ],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
@@ -35,14 +44,33 @@ pub(super) const BEHAVIOURS: Keys = Keys {
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
-    required: &["name", "gpus_per_node"],
+    required: &["name"],
     optional: &[
         "nodes",
         "rented",
+        "hardware",
+        "hardware_file",
+        "hardware_toml",
+        "gpus_per_node",
         "gpu_model",
         "cores",
         "memory_gib",
         "usd_per_node_hour",
+        "nodes_per_domain",
+        "nodes_per_rack",
+    ],
+};
+pub(super) const FABRIC: Keys = Keys {
+    what: "[fabric]",
+    required: &[],
+    optional: &[
+        "nodes_per_rack",
+        "racks_per_pod",
+        "rack_oversubscription",
+        "pod_oversubscription",
+        "transport",
+        "rdma",
+        "rail_optimised",
     ],
 };
 pub(super) const CLUSTER: Keys = Keys {
@@ -82,6 +110,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "speed",
         "detection_delay",
         "limit",
+        "rdma",
         "staff_usd_per_hour",
         "staff_usd_per_gpu_hour",
         "control_plane_usd_per_hour",
@@ -109,6 +138,14 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
         _ => top.tables("pools", &POOL)?,
     };
     let platforms = top.tables("platforms", &PLATFORM)?;
+    let fabric = top
+        .table("fabric", &FABRIC)?
+        .map_or(Ok(FabricSpec::default()), |f| fabric(&f))?;
+    let listed_pools = match cluster {
+        Some(_) => Vec::new(),
+        None => named("pools", &top, &pools, pool)?,
+    };
+    check_racks(&pools, &listed_pools, &fabric)?;
     Ok(Scenario {
         run: match top.table("scenario", &RUN)? {
             Some(fields) => run(&fields)?,
@@ -119,11 +156,9 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             Some(fields) => Some(behaviours(&fields)?),
             None => None,
         },
-        pools: match cluster {
-            Some(_) => Vec::new(),
-            None => named("pools", &top, &pools, pool)?,
-        },
+        pools: listed_pools,
         cluster: cluster.as_ref().map(listed).transpose()?,
+        fabric,
         faults: top
             .table("faults", &FAULTS)?
             .map_or(Ok(Faults::default()), |f| faults(&f))?,
@@ -234,13 +269,25 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
         let which = if nodes.is_some() { "rented" } else { "name" };
         return Err(fields.wrong(which, "a pool has either `nodes` (owned) or `rented`"));
     }
+    let has_hardware = hardware::is_given(fields)?;
+    if !has_hardware && fields.value("gpus_per_node").is_none() {
+        let label = "[[pools]] needs name, and gpus_per_node or hardware";
+        let at = fields.at.clone();
+        return Err(fields.source.error(at, "`gpus_per_node` is missing", label));
+    }
+    let text = |key: &str| fields.value(key).map(|_| fields.name(key)).transpose();
     Ok(Pool {
+        model: hardware::named(fields)?,
+        hardware: text("hardware")?,
+        hardware_file: text("hardware_file")?.map(Into::into),
+        hardware_toml: fields.text("hardware_toml")?.map(str::to_owned),
         name: fields.name("name")?,
         nodes,
         rented,
         gpus_per_node: fields.whole("gpus_per_node", 0..=16)?.unwrap_or_default(),
         gpu_model: match fields.value("gpu_model") {
             Some(_) => fields.name("gpu_model")?,
+            None if has_hardware => String::new(),
             None => "gpu".to_owned(),
         },
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
@@ -248,7 +295,54 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             .whole("memory_gib", 0..=WHOLE_MAX)?
             .unwrap_or_default(),
         usd_per_node_hour: fields.dollars("usd_per_node_hour")?.unwrap_or_default(),
+        nodes_per_domain: fields.whole("nodes_per_domain", 1..=WHOLE_MAX)?,
+        nodes_per_rack: fields.whole("nodes_per_rack", 0..=WHOLE_MAX)?,
     })
+}
+
+/// An oversubscription below 1 would be bandwidth that nobody can use.
+fn fabric(fields: &Fields<'_>) -> Read<FabricSpec> {
+    let ratio = |key| -> Read<Oversubscription> {
+        let given = fields.number(key, 1.0..=1_000.0)?;
+        Ok(given.map_or_else(Oversubscription::default, Oversubscription::of))
+    };
+    let plain = FabricSpec::default();
+    Ok(FabricSpec {
+        nodes_per_rack: fields
+            .whole("nodes_per_rack", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
+        racks_per_pod: fields
+            .whole("racks_per_pod", 0..=WHOLE_MAX)?
+            .unwrap_or_default(),
+        rack_oversubscription: ratio("rack_oversubscription")?,
+        pod_oversubscription: ratio("pod_oversubscription")?,
+        transport: fields
+            .word("transport", text::TRANSPORT)?
+            .unwrap_or_default(),
+        rdma: fields.flag("rdma")?.unwrap_or(plain.rdma),
+        rail_optimised: fields.flag("rail_optimised")?.unwrap_or_default(),
+    })
+}
+
+/// Racks must hold whole NVLink domains.
+fn check_racks(tables: &[Fields<'_>], pools: &[Pool], fabric: &FabricSpec) -> Read<()> {
+    for (pool, fields) in pools.iter().zip(tables) {
+        let domain = pool.nodes_per_domain.unwrap_or(1);
+        let rack = pool.nodes_per_rack.unwrap_or(fabric.nodes_per_rack);
+        if rack % domain != 0 {
+            let label = format!(
+                "NVLink domains of {domain} nodes do not fill racks of {rack}: let nodes_per_rack be a multiple of {domain}"
+            );
+            let own = pool.nodes_per_rack.is_some();
+            let key = if own {
+                "nodes_per_rack"
+            } else {
+                "nodes_per_domain"
+            };
+            return Err(fields.wrong(key, label));
+        }
+    }
+    Ok(())
 }
 
 fn listed(fields: &Fields<'_>) -> Read<Cluster> {
@@ -317,6 +411,7 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),
+        rdma: fields.flag("rdma")?,
         staff_usd_per_hour: fields.dollars("staff_usd_per_hour")?,
         staff_usd_per_gpu_hour: fields.dollars("staff_usd_per_gpu_hour")?,
         control_plane_usd_per_hour: fields

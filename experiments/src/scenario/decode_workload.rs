@@ -42,6 +42,7 @@ const DRAWN: Keys = Keys {
         "tenants",
         "failed",
         "cancelled",
+        "level",
     ],
 };
 const PRESET: Keys = Keys {
@@ -234,6 +235,7 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         tenants: weighted(fields, "tenants", TENANT_EXAMPLE)?.unwrap_or(default.tenants),
         failed: share("failed", default.failed)?,
         cancelled: share("cancelled", default.cancelled)?,
+        level: fields.word("level", text::LEVEL)?.unwrap_or(default.level),
     };
     if drawn.jobs.is_none() && drawn.load.is_none() {
         return Err(fields.wrong("jobs", "give a number of `jobs`, a `load`, or both"));

@@ -1,7 +1,8 @@
 //! Who chooses devices inside a node, as a scenario file names it.
 
 use windtunnel_core::{
-    Alignment, Arbitrary, CountOnly, DeviceChooser, NvidiaPlugin, SlurmGres, TopologyManager,
+    Alignment, Arbitrary, CountOnly, DeviceChooser, NvidiaPlugin, SlurmGres, TopologyAware,
+    TopologyManager,
 };
 
 use super::text::Words;
@@ -17,6 +18,8 @@ pub enum Devices {
     Arbitrary,
     /// `nvidia-plugin`: by the pair scores of NVIDIA's device plugin.
     NvidiaPlugin,
+    /// `topology-aware`: the set that communicates fastest, and cores next to it.
+    TopologyAware,
     /// `kubelet-…`: the Topology Manager with one of its policies, and the static CPU manager.
     Kubelet(Alignment),
     /// `slurm-…`: gres.conf with or without `Cores=` and `Links=`.
@@ -36,6 +39,7 @@ pub(crate) const DEVICES: Words<Devices> = &[
     ("count-only", Devices::CountOnly),
     ("arbitrary", Devices::Arbitrary),
     ("nvidia-plugin", Devices::NvidiaPlugin),
+    ("topology-aware", Devices::TopologyAware),
     ("kubelet-none", Devices::Kubelet(Alignment::None)),
     (
         "kubelet-best-effort",
@@ -64,6 +68,7 @@ impl Devices {
             Self::CountOnly => Box::new(CountOnly),
             Self::Arbitrary => Box::new(Arbitrary),
             Self::NvidiaPlugin => Box::new(NvidiaPlugin::default()),
+            Self::TopologyAware => Box::new(TopologyAware),
             Self::Kubelet(alignment) => Box::new(TopologyManager::new(alignment).pair_scores()),
             Self::Slurm(gres) => Box::new(gres),
         }

@@ -11,7 +11,9 @@ mod cluster;
 mod decode;
 mod decode_workload;
 mod devices;
-mod fields;
+mod fabric;
+pub(crate) mod fields;
+mod hardware;
 mod load;
 mod locate;
 mod schema;
@@ -20,13 +22,19 @@ mod speed;
 pub(crate) mod text;
 mod workload;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
 
+use crate::hardware::HardwareModel;
+
 pub use behaviours::BehaviourMix;
 pub use cluster::Cluster;
 pub use devices::Devices;
+pub use fabric::{FabricSpec, Oversubscription};
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
@@ -59,6 +67,8 @@ pub struct Scenario {
     /// The hardware as a list of nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
+    /// What lies between the nodes.
+    pub fabric: FabricSpec,
     /// The faults that befall the nodes.
     pub faults: Faults,
     /// The people, for platforms that do not say otherwise.
@@ -107,18 +117,37 @@ pub struct Pool {
     /// How it is rented.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rented: Option<Rented>,
-    /// GPUs of a node, at most 16; 0 for a pool without GPUs.
+    /// What a node is, by the name of a model that comes with the program (`windtunnel topo --list`):
+    /// GPUs, cores, memory, and how they are connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// The same from a TOML file of your own, relative to the scenario file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_file: Option<PathBuf>,
+    /// The same as text; what a file becomes once it was read, so that a manifest needs no other file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_toml: Option<String>,
+    /// GPUs of a node, at most 16; 0 for a pool without GPUs. With hardware: as that has.
     pub gpus_per_node: u8,
-    /// The model of the GPUs, by which jobs ask for them.
+    /// The model of the GPUs, by which jobs ask for them. With hardware: as that has, unless given.
     pub gpu_model: String,
-    /// CPU cores of a node.
+    /// CPU cores of a node. With hardware: as that has, unless given.
     pub cores: u32,
-    /// Memory of a node in GiB.
+    /// Memory of a node in GiB. With hardware: as that has, unless given.
     pub memory_gib: u32,
     /// Price in $ per node and hour.
     #[serde(serialize_with = "text::dollars")]
     #[schemars(with = "f64")]
     pub usd_per_node_hour: MicroDollars,
+    /// Nodes of one NVLink domain; not given: what the node model says, else 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_per_domain: Option<u32>,
+    /// Nodes under one leaf switch; not given: as in `[fabric]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_per_rack: Option<u32>,
+    /// The hardware, once it was looked up.
+    #[serde(skip)]
+    model: Option<Arc<HardwareModel>>,
 }
 
 impl Pool {
@@ -225,6 +254,9 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::limit")]
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
     pub limit: LimitMode,
+    /// Whether network cards read and write GPU memory by themselves; not given: as in `[fabric]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rdma: Option<bool>,
     /// Staff in $ per hour; not given: as in `[staff]`.
     #[serde(
         serialize_with = "text::given",
@@ -263,6 +295,7 @@ impl PlatformSpec {
             speed: SpeedWord::default(),
             detection_delay: SimDuration::ZERO,
             limit: LimitMode::default(),
+            rdma: None,
             staff_usd_per_hour: None,
             staff_usd_per_gpu_hour: None,
             control_plane_usd_per_hour: MicroDollars::default(),

@@ -6,11 +6,12 @@ use super::fields::Keys;
 use super::{decode, decode_workload};
 
 /// The keys of each table: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 9] = [
+const TABLES: [(&str, Keys); 10] = [
     ("Run", decode::RUN),
     ("BehaviourMix", decode::BEHAVIOURS),
     ("Pool", decode::POOL),
     ("Cluster", decode::CLUSTER),
+    ("FabricSpec", decode::FABRIC),
     ("Rented", decode::RENTED),
     ("Faults", decode::FAULTS),
     ("Staff", decode::STAFF),

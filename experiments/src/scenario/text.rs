@@ -3,7 +3,9 @@
 //! The functions are for `serialize_with`; reading is in `fields`, where errors have a place.
 
 use serde::{Serialize, Serializer};
-use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+use windtunnel_core::{
+    Horizon, Level, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration, Transport,
+};
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
 use windtunnel_traces::synthetic::Preset;
@@ -36,6 +38,19 @@ pub(crate) const PRESET: Words<Preset> = &[
     ("philly", Preset::Philly),
     ("helios", Preset::Helios),
     ("openb", Preset::Openb),
+];
+pub(crate) const TRANSPORT: Words<Transport> = &[
+    ("infiniband", Transport::InfiniBand),
+    ("roce", Transport::Roce),
+    ("efa", Transport::Efa),
+    ("tcp", Transport::Tcp),
+];
+pub(crate) const LEVEL: Words<Option<Level>> = &[
+    ("node", Some(Level::Node)),
+    ("domain", Some(Level::Domain)),
+    ("rack", Some(Level::Rack)),
+    ("pod", Some(Level::Pod)),
+    ("none", None),
 ];
 pub(crate) const ZERO: Words<Zero> = &[("first-job", Zero::FirstJob), ("log", Zero::Log)];
 
@@ -97,6 +112,16 @@ pub(super) fn zero<S: Serializer>(value: &Zero, out: S) -> Result<S::Ok, S::Erro
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn preset<S: Serializer>(value: &Preset, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(PRESET, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn transport<S: Serializer>(value: &Transport, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(TRANSPORT, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn level<S: Serializer>(value: &Option<Level>, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(LEVEL, value))
 }
 
 /// `2h 30m`.

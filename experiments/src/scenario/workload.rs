@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{Bytes, Checkpoint, SimDuration};
+use windtunnel_core::{Bytes, Checkpoint, Level, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::openb::Fill;
 use windtunnel_traces::swf::{Limit, Processors, Size, SwfOptions, TenantOf};
@@ -149,6 +149,10 @@ pub struct Drawn {
     pub failed: f64,
     /// Share of jobs that their user cancels, 0 to 1.
     pub cancelled: f64,
+    /// What all tasks of a job of several tasks must share: `node`, `domain`, `rack`, `pod` or `none`.
+    #[serde(serialize_with = "text::level")]
+    #[schemars(with = "String", extend("enum" = ["node", "domain", "rack", "pod", "none"]))]
+    pub level: Option<Level>,
 }
 
 impl Drawn {
@@ -184,6 +188,7 @@ impl Drawn {
             tenants: Vec::new(),
             failed: 0.0,
             cancelled: 0.0,
+            level: None,
             ..Self::campus()
         }
     }
@@ -216,6 +221,7 @@ impl Drawn {
             tenants: drawn.tenants.clone(),
             failed: drawn.failed,
             cancelled: drawn.cancelled,
+            level: drawn.level,
         }
     }
 
@@ -258,6 +264,7 @@ impl Drawn {
             tenants: self.tenants.clone(),
             failed: self.failed,
             cancelled: self.cancelled,
+            level: self.level,
         }
     }
 }

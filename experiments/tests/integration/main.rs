@@ -13,6 +13,7 @@ mod fgd;
 mod files;
 mod fragmentation;
 mod golden;
+mod hardware;
 mod library;
 mod logs;
 mod notes;

@@ -68,7 +68,7 @@ impl Cycle {
             while let Some(node) = profile.next(task, plan, at).filter(|node| *node < end) {
                 at = NodeId(node.0 + 1);
                 // Without an index, a filter may propose nodes that do not exist.
-                if !plan.free(node).open {
+                if !plan.free(node).open || task.level().is_some() && !plan.fits(task, node) {
                     continue;
                 }
                 let info = nodes.info(view, plan, node);

@@ -1,9 +1,13 @@
 //! The engine's own probe: whether a unit shape fits, on truth, whatever any policy thinks.
 
 use super::waits::{Status, Waits};
+use crate::device::DeviceSet;
 use crate::ids::{DemandId, NodeId, PoolSet};
+use crate::job::TaskRequest;
+use crate::shape::DemandKey;
 use crate::space::{Space, slots_on};
 use crate::world::World;
+use crate::world::cluster::Cluster;
 use crate::world::occupy::assume;
 
 impl Waits {
@@ -108,10 +112,16 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
     let accepted = entry.accepted;
     if let [(shape, count)] = entry.key.needs[..] {
         let request = world.shapes.request(shape);
+        let bound = entry.key.bound(0);
         let space = world.space.get_mut();
         let mut asked = *request;
         if gpus_only {
             (asked.cpu.0, asked.memory.0) = (0, 0);
+        }
+        if let Some(bound) = bound {
+            let but = diverged(&world.cluster, space, accepted, &asked);
+            let need = (shape, request);
+            return space.has_room_but(need, accepted, bound, count, gpus_only, &but);
         }
         let mut slots = if gpus_only {
             space.gpu_slots(shape, request, accepted)
@@ -125,10 +135,9 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
             }
             slots -= u64::from(space.slots_of(node, &asked)).min(slots);
             if state.is_usable() {
-                // Switched off but paid: free in truth.
+                // Switched off but paid, or with a GPU that failed unnoticed.
                 let sharing = space.sharing(node);
-                let mut free = state.free;
-                free.open = true;
+                let free = state.free_in_truth();
                 slots += u64::from(slots_on(&free, &asked, sharing));
             }
         }
@@ -137,9 +146,36 @@ fn fits(world: &mut World, demand: DemandId, gpus_only: bool) -> bool {
     fits_greedily(world, demand, accepted, gpus_only)
 }
 
-/// Groups greedily in order, each task on the lowest node where it fits.
+/// Nodes whose truth differs from what is observed: tasks of a request that fit by what is observed,
+/// and in truth.
+fn diverged(
+    cluster: &Cluster,
+    space: &Space,
+    accepted: PoolSet,
+    request: &TaskRequest,
+) -> Vec<(NodeId, u64, u64)> {
+    let count = |node: &NodeId| {
+        let state = cluster.node(*node);
+        let observed = u64::from(space.slots_of(*node, request));
+        let takes = state.is_usable() && space.pools[state.pool.index()].accepts(request);
+        // Switched off but paid, or with a GPU that failed unnoticed.
+        let free = state.free_in_truth();
+        let slots = slots_on(&free, request, space.sharing(*node));
+        (*node, observed, if takes { slots.into() } else { 0 })
+    };
+    let mine = |node: &&NodeId| accepted.contains(cluster.node(**node).pool);
+    cluster.diverged.iter().filter(mine).map(count).collect()
+}
+
+/// Groups greedily in order, each task on the lowest node where it fits, or, where all must be within
+/// a group of nodes, in the first one with room for all.
 fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_only: bool) -> bool {
-    let needs = world.demands.get(demand).key.needs.clone();
+    let key = &world.demands.get(demand).key;
+    if !key.bounds.is_empty() {
+        let key = key.clone();
+        return fits_bounded(world, &key, accepted, gpus_only);
+    }
+    let needs = key.needs.clone();
     let space = world.space.get_mut();
     let mark = space.mark();
     let mut all = true;
@@ -161,7 +197,7 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
                 }
                 let state = world.cluster.node(node);
                 if state.pool == pool && state.is_usable() {
-                    left -= fill(space, node, &request, left);
+                    left -= fill(space, node, state.health.gpus, &request, left);
                 }
             }
         }
@@ -174,10 +210,55 @@ fn fits_greedily(world: &mut World, demand: DemandId, accepted: PoolSet, gpus_on
     all
 }
 
+/// The same where some groups must not cross a level.
+fn fits_bounded(world: &mut World, key: &DemandKey, accepted: PoolSet, gpus_only: bool) -> bool {
+    let space = world.space.get_mut();
+    let places = &world.cluster.places;
+    let start = space.mark();
+    let all = (0..).zip(&key.needs).all(|(place, &(shape, count))| {
+        let mut request = *world.shapes.request(shape);
+        if gpus_only {
+            (request.cpu.0, request.memory.0) = (0, 0);
+        }
+        let mut fill_within = |within: &[NodeId]| {
+            let mark = space.mark();
+            let mut left = count;
+            for &node in within.iter() {
+                let state = world.cluster.node(node);
+                let accepts = space.pools[state.pool.index()].accepts(&request);
+                if left > 0 && state.is_usable() && accepted.contains(state.pool) && accepts {
+                    left -= fill(space, node, state.health.gpus, &request, left);
+                }
+            }
+            if left > 0 {
+                space.undo_to(mark);
+            }
+            left == 0
+        };
+        let Some(bound) = key.bound(place) else {
+            let nodes = 0..u32::try_from(world.cluster.nodes.len()).unwrap_or(u32::MAX);
+            return fill_within(&nodes.map(NodeId).collect::<Vec<_>>());
+        };
+        let mut groups = match bound.group {
+            Some(group) => group..group + 1,
+            None => 0..places.group_count(bound.level),
+        };
+        groups.any(|group| fill_within(places.nodes(bound.level, group)))
+    });
+    space.undo_to(start);
+    all
+}
+
 /// Puts up to `wanted` tasks on a usable node of the space; returns how many fitted.
-fn fill(space: &mut Space, node: NodeId, request: &crate::TaskRequest, wanted: u32) -> u32 {
+fn fill(
+    space: &mut Space,
+    node: NodeId,
+    failed: DeviceSet,
+    request: &TaskRequest,
+    wanted: u32,
+) -> u32 {
     let sharing = space.sharing(node);
-    let mut free = *space.node(node);
+    let mut free = space.node(node).without(failed);
     // It may be switched off.
     free.open = true;
     let mut placed = 0;

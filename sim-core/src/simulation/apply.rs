@@ -219,6 +219,7 @@ impl Simulation {
                 tasks: places.len(),
             });
         }
+        self.world.check_levels(slot, &places, spots, false)?;
         let by = Component::Scheduler(id);
         match self.seat_all(slot, &places, spots, commit, within, by) {
             Ok(()) => {}
@@ -445,6 +446,7 @@ impl Simulation {
             });
         }
         let used = self.tasks_to_replace(slot, spots.len())?;
+        self.world.check_levels(slot, &used, spots, true)?;
         let by = Component::Scheduler(id);
         self.stop_unit(slot, 0, Unsaved::Saved);
         // Everything is given back first: old and new places may overlap.

@@ -23,12 +23,14 @@ pub(super) enum Ev {
     Gate { slot: u32, task: u32 },
     /// A controller's deadline for a job passes.
     Deadline { slot: u32 },
-    /// A node fails.
-    Fail { node: NodeId, repair: SimTime },
-    /// A node's failure is noticed.
-    Notice { node: NodeId },
-    /// A node is repaired.
-    Repair { node: NodeId },
+    /// A fault begins.
+    Fault { source: u32 },
+    /// A stream of faults goes on.
+    NextFault { source: u32 },
+    /// A fault is noticed, or comes to what it was announced for.
+    Notice { node: NodeId, ailment: u32 },
+    /// A fault is over.
+    Repair { node: NodeId, ailment: u32 },
     /// A requested node's instance starts.
     Boot { node: NodeId },
     /// A booting node becomes usable.
@@ -88,9 +90,10 @@ impl Simulation {
                 self.changes += 1;
                 self.tell_controller(job, JobNews::DeadlinePassed);
             }
-            Ev::Fail { node, repair } => self.node_fails(node, repair),
-            Ev::Notice { node } => self.node_noticed(node),
-            Ev::Repair { node } => self.node_repaired(node),
+            Ev::Fault { source } => self.fault_begins(source),
+            Ev::NextFault { source } => self.schedule_fault(source),
+            Ev::Notice { node, ailment } => self.fault_is_due(node, ailment),
+            Ev::Repair { node, ailment } => self.fault_ends(node, ailment),
             Ev::Boot { node } => self.node_boots(node),
             Ev::Ready { node } => self.node_ready(node),
             Ev::HoldStart { hold } => {
@@ -165,6 +168,13 @@ impl Simulation {
             EventKind::Admitted { job } => [5, u64::from(job.id.0)],
             EventKind::Withheld { job, why } => [6 | (why as u64) << 8, u64::from(job.id.0)],
             EventKind::Node { node, what, .. } => [7 | (what as u64) << 8, u64::from(node.0)],
+            EventKind::Fault {
+                node, what, step, ..
+            } => {
+                let [kind, part] = what.words();
+                let what = 11 | (step as u64) << 8 | kind << 16 | part << 32;
+                [what, u64::from(node.0)]
+            }
             EventKind::HoldMade { hold, milli } => [8 | u64::from(milli) << 8, u64::from(hold.0)],
             EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
             EventKind::HoldCommitted { hold } => [10, u64::from(hold.0)],

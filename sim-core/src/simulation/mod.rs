@@ -12,6 +12,7 @@ mod apply;
 mod blame;
 mod components;
 mod events;
+mod faults;
 mod instant;
 mod lifecycle;
 mod nodes;
@@ -27,7 +28,6 @@ use crate::arrivals::Arrivals;
 use crate::decision::Decisions;
 use crate::engine::{EventHandle, EventQueue};
 use crate::error::{BuildError, ForkError, RunError};
-use crate::fault::FaultStream;
 use crate::hash::WordHash;
 use crate::ids::SchedulerId;
 use crate::job::JobSpec;
@@ -43,6 +43,7 @@ use crate::view::View;
 use crate::world::World;
 use components::{Component, Inboxes};
 use events::Ev;
+use faults::FaultSource;
 
 /// How a step left the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub struct Simulation {
     supply: Supply,
     platform: Platform,
     settings: Vec<PoolSettings>,
-    faults: Vec<Option<Box<dyn FaultStream>>>,
+    faults: Vec<FaultSource>,
     inboxes: Inboxes,
     wakes: Vec<Option<EventHandle>>,
     ledger: Ledger,
@@ -182,6 +183,10 @@ impl Simulation {
             return Err(BuildError::TooManyComponents {
                 platform: platform.name,
             });
+        }
+        let mut supply = supply;
+        if let Some(rdma) = platform.rdma {
+            supply.fabric.rdma = rdma;
         }
         if let Some(bound) = platform.speed.bound(&supply) {
             platform.speed = bound;

@@ -4,18 +4,24 @@
 //! plans and undone from a journal. For each task shape that was ever asked about it keeps, lazily,
 //! how many tasks fit on each node: a shape pays one test per node touched since it was last asked.
 
+mod levels;
 mod log;
 mod scores;
 mod shapes;
+mod sums;
 mod whole;
 
 use std::any::TypeId;
+use std::sync::Arc;
 
 use crate::device::{NodeFree, Sharing};
+use crate::fabric::Places;
 use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
 use crate::job::{GpuRequest, TaskRequest};
 use crate::plan::Scorer;
 use crate::units::{Bytes, MilliCores};
+use levels::LevelIndex;
+pub(crate) use levels::{Bound, Pick};
 use log::TouchLog;
 use scores::ScoreSlot;
 use shapes::{Nodes, ShapeIndex};
@@ -60,6 +66,9 @@ pub(crate) struct Space {
     gpu_shapes: Shapes,
     /// By scorer and shape: the best node.
     scores: Vec<(TypeId, Vec<ScoreSlot>)>,
+    /// By shape: tasks that fit into each group of nodes, for every level that was asked for.
+    levels: Vec<Vec<LevelIndex>>,
+    places: Arc<Places>,
     whole: Option<Box<WholeIndex>>,
     journal: Vec<(NodeId, NodeFree)>,
     /// Nodes that a dropped plan left changed; see [`Space::abandon`].
@@ -67,7 +76,12 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn new(nodes: Vec<NodeFree>, pools: Vec<PoolInfo>, pool_of: Vec<PoolId>) -> Self {
+    pub(crate) fn new(
+        nodes: Vec<NodeFree>,
+        pools: Vec<PoolInfo>,
+        pool_of: Vec<PoolId>,
+        places: Arc<Places>,
+    ) -> Self {
         Self {
             log: TouchLog::new(nodes.len()),
             given: 0,
@@ -78,6 +92,8 @@ impl Space {
             shapes: Vec::new(),
             gpu_shapes: Vec::new(),
             scores: Vec::new(),
+            levels: Vec::new(),
+            places,
             whole: None,
             journal: Vec::new(),
             stale: Vec::new(),
@@ -149,7 +165,7 @@ impl Space {
         let gave = !free.is_within(&old);
         self.given += u64::from(gave);
         let is_indexed = !self.shapes.is_empty() || !self.gpu_shapes.is_empty();
-        if is_indexed || !self.scores.is_empty() {
+        if is_indexed || !self.scores.is_empty() || !self.levels.is_empty() {
             self.log.push(node, gave);
         }
     }

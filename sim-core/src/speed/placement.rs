@@ -8,7 +8,9 @@ use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
 use crate::time::SimDuration;
 use crate::topology::Topology;
+use crate::units::Ppm;
 use crate::world::cluster::Cluster;
+use crate::world::health::Health;
 
 /// Where a unit runs: its running tasks.
 #[derive(Clone, Debug)]
@@ -97,6 +99,22 @@ impl<'a> Placement<'a> {
     pub fn topology(&self, node: NodeId) -> Option<&'a Topology> {
         let pool = self.cluster.node(node).pool;
         self.cluster.pools[pool.index()].topology.as_deref()
+    }
+
+    /// What is broken on a node, in truth.
+    pub(crate) fn health(&self, node: NodeId) -> &'a Health {
+        &self.cluster.node(node).health
+    }
+
+    /// At which part of its normal speed the slowest of its nodes works. O(tasks) once a node of the run
+    /// has been slow, nothing before.
+    #[must_use]
+    pub fn slowest(&self) -> Ppm {
+        if !self.cluster.ever_slow {
+            return Ppm::ONE;
+        }
+        let speeds = self.tasks().map(|task| self.health(task.node).slow);
+        speeds.min().unwrap_or(Ppm::ONE)
     }
 
     /// Where nodes stand in the fabric.

@@ -3,10 +3,11 @@
 use super::{Neighbours, Placement, Slices, Speed, SpeedModel};
 use crate::job::{Checkpoint, JobProfile};
 use crate::time::SimDuration;
-use crate::units::{Ppm, RATE_ONE};
+use crate::units::{PPM, Ppm, RATE_ONE};
 
 /// The reference speed: rate one (elastic jobs: × running ÷ nominal count), slowed by checkpoint
-/// overhead; slices only underused (1 − duty) and checkpoint overhead.
+/// overhead and by the slowest node, for which all others wait; slices only underused (1 − duty),
+/// checkpoint overhead and, on stragglers, stalled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceSpeed;
 
@@ -23,14 +24,17 @@ impl SpeedModel for ReferenceSpeed {
             rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
         }
         rate = checkpointed(rate, profile.checkpoint);
-        if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+        let slowest = on.slowest();
+        if slowest != Ppm::ONE {
+            rate = scaled(rate, slowest.0.into(), PPM.into());
+        } else if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
             return Speed {
                 rate,
                 slices: Slices::USEFUL,
                 until: None,
             };
         }
-        let slices = Slices::from_factors(Ppm::ONE, Ppm::ONE, profile.duty, profile.checkpoint);
+        let slices = Slices::from_factors(slowest, Ppm::ONE, profile.duty, profile.checkpoint);
         Speed {
             rate,
             slices,

@@ -7,8 +7,7 @@ use super::sensitivity::Reach;
 use super::step::{Pipe, Spread};
 use super::{Neighbours, NodePart, Placement};
 use crate::fabric::Level;
-use crate::ids::NodeId;
-use crate::units::Ppm;
+use crate::units::{PPM, Ppm};
 
 /// Where a unit runs, as its speed depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -17,23 +16,51 @@ pub(super) struct Situation {
     pub(super) reach: Reach,
 }
 
-/// What is wrong with a node: what is left of its speed.
+/// What a part of a card's traffic is that the host's own network takes when every card of a set is
+/// down: enough to limp on, as NCCL does over the network the host is managed by (general knowledge).
+const LIMPING: Ppm = Ppm(20_000);
+
+/// What is wrong with a node, as far as some GPUs of it are concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Condition {
-    /// Of its GPUs.
+    /// What is left of the speed of its GPUs.
     pub(super) compute: Ppm,
-    /// Of the links between them.
-    pub(super) inside: Ppm,
-    /// Of the links out of it.
-    pub(super) outside: Ppm,
+    /// Whether NVLink is down on one of them, so that they talk over PCIe and between sockets.
+    unlinked: bool,
+    /// What is left of their network cards.
+    outside: Ppm,
 }
 
-/// The condition of a node: stragglers and degraded links enter here, and nowhere else.
-pub(super) const fn condition(_on: &Placement<'_>, _node: NodeId) -> Condition {
+/// The condition of a node: stragglers and links that are down enter here, and nowhere else.
+pub(super) fn condition(on: &Placement<'_>, part: &NodePart) -> Condition {
+    let health = &on.cluster.node(part.node).health;
+    let mut outside = Ppm::ONE;
+    if health.links.nics != 0
+        && let Some(topology) = on.topology(part.node)
+    {
+        let nearest = part
+            .devices
+            .iter()
+            .flat_map(|gpu| topology.nearest_nics(gpu));
+        let cards = nearest.fold(0_u64, |cards, &card| cards | 1 << card);
+        let up = (cards & !u64::from(health.links.nics)).count_ones();
+        let left = (up * PPM).checked_div(cards.count_ones()).unwrap_or(PPM);
+        outside = Ppm(left).max(LIMPING);
+    }
     Condition {
-        compute: Ppm::ONE,
-        inside: Ppm::ONE,
-        outside: Ppm::ONE,
+        compute: health.slow,
+        unlinked: part.devices.overlaps(health.links.nvlink),
+        outside,
+    }
+}
+
+impl Condition {
+    fn inside(&self, pipe: Pipe) -> Pipe {
+        if self.unlinked {
+            links::slower(pipe, links::UNLINKED)
+        } else {
+            pipe
+        }
     }
 }
 
@@ -67,7 +94,7 @@ impl Situation {
             gpus,
             islands: 1,
             widest: gpus,
-            inside: weakened(inside, condition(on, part.node).inside),
+            inside: condition(on, &part).inside(inside),
             outside: Pipe::UNKNOWN,
         };
         Self { spread, reach }
@@ -80,13 +107,13 @@ impl Situation {
         let mut islands: SmallVec<[Island; 4]> = SmallVec::new();
         let mut level = Some(Level::Node);
         for part in parts {
-            let state = condition(on, part.node);
+            let state = condition(on, part);
             let mut outside = Pipe::UNKNOWN;
             if let Some(topology) = on.topology(part.node) {
-                let within = weakened(links::inside(topology, part.devices), state.inside);
+                let within = state.inside(links::inside(topology, part.devices));
                 inside = links::slower(inside, within);
                 if topology.nvlink_domain_nodes() > 1 {
-                    let domain = weakened(links::domain(topology), state.inside);
+                    let domain = state.inside(links::domain(topology));
                     inside = links::slower(inside, domain);
                 }
                 let others = beside.spanning(part.node);

@@ -78,7 +78,7 @@ impl TopologySpeed {
         let mut pool = on.pool(parts[0].node);
         let mut health = Ppm::ONE;
         for part in parts {
-            health = health.min(condition(on, part.node).compute);
+            health = health.min(condition(on, part).compute);
             let other = on.pool(part.node);
             if other == pool {
                 continue;

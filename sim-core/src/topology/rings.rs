@@ -125,6 +125,11 @@ impl Wires {
         if nvlink > 0 {
             return nvlink;
         }
+        self.pcie(a, b)
+    }
+
+    /// What the path between two GPUs over PCIe and CPUs carries per direction \[MB/s\].
+    fn pcie(&self, a: usize, b: usize) -> u32 {
         let lanes = self.routes[a * self.gpus + b].iter();
         let widths = lanes.map(|&(lane, weight)| share(self.lane(lane), weight));
         widths.min().unwrap_or(u32::MAX)
@@ -326,6 +331,25 @@ impl Topology {
                 .memo
                 .collective(set, self.gpus, || self.wires.rings(set)),
         }
+    }
+
+    /// The same while the NVLinks of some GPUs are down \[MB/s\]: a ring reaches each of those over PCIe
+    /// and CPUs, at best at what its best path to another GPU of the set carries.
+    ///
+    /// O(set × GPUs that are down).
+    ///
+    /// # Panics
+    /// If the node does not have a GPU of the set.
+    #[must_use]
+    pub fn collective_without(&self, set: DeviceSet, down: DeviceSet) -> u32 {
+        let whole = self.collective(set);
+        let hurt = DeviceSet(set.0 & down.0);
+        let best = |gpu: usize| {
+            let others = set.iter().filter(|&other| other != gpu);
+            others.map(|other| self.wires.pcie(gpu, other)).max()
+        };
+        let narrowest = hurt.iter().filter_map(best).min();
+        narrowest.map_or(whole, |narrowest| narrowest.min(whole))
     }
 
     /// How many nodes the NVLink domain of this one spans: 1, or 18 for the trays of an NVL72 rack.

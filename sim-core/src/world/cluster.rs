@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::device::{Cores, MAX_NUMA, NodeFree};
+use crate::device::{Cores, DeviceSet, MAX_NUMA, NodeFree};
 use crate::fabric::Places;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
 use crate::ledger::Gauge;
@@ -13,6 +13,8 @@ use crate::space::PoolInfo;
 use crate::supply::{Supply, Tenure};
 use crate::time::SimTime;
 use crate::topology::Topology;
+use crate::units::MILLI_PER_GPU;
+use crate::world::health::Health;
 
 /// Where a node is in its life, whether or not anybody knows of its failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) cordoned: bool,
     /// It is about to be taken away.
     pub(crate) under_notice: bool,
+    /// What else is wrong with it.
+    pub(crate) health: Health,
     pub(crate) free: NodeFree,
     /// CPU free on each NUMA node, where the agent pins cores.
     pub(crate) cores: Option<Box<Cores>>,
@@ -73,6 +77,7 @@ impl Node {
             noticed: false,
             cordoned: false,
             under_notice: false,
+            health: Health::default(),
             free: NodeFree {
                 open: stage == Stage::Up,
                 ..full
@@ -89,7 +94,12 @@ impl Node {
 
     /// Whether a scheduler may place tasks here, as far as anybody knows.
     pub(crate) fn is_open(&self) -> bool {
-        self.stage == Stage::Up && !self.noticed && !self.cordoned && !self.under_notice
+        self.stage == Stage::Up && !self.noticed && !self.is_closed()
+    }
+
+    /// Whether it takes no new tasks although it works.
+    fn is_closed(&self) -> bool {
+        self.cordoned || self.under_notice || self.health.draining
     }
 
     /// Takes cores for a task, those of the NUMA nodes in `first` before others, if cores are pinned
@@ -115,23 +125,43 @@ impl Node {
     /// Whether what is free on it could serve work, in truth: a node that is switched off could.
     pub(crate) fn is_usable(&self) -> bool {
         let there = matches!(self.stage, Stage::Up | Stage::Off);
-        there && !self.failed && !self.cordoned && !self.under_notice
+        there && !self.failed && !self.is_closed()
     }
 
-    /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
-    /// the node's own condition comes first.
+    /// What is free on it in truth, if it is usable: without GPUs that have failed unnoticed.
+    pub(crate) fn free_in_truth(&self) -> NodeFree {
+        NodeFree {
+            open: true,
+            ..self.free.without(self.health.gpus)
+        }
+    }
+
+    /// Those of some of its GPUs that have failed, in truth.
+    pub(crate) fn failed_of(&self, devices: DeviceSet) -> DeviceSet {
+        DeviceSet(devices.0 & self.health.gpus.0)
+    }
+
+    /// What its capacity is booked under; `held` is what holds set aside of it, GPUs that have failed
+    /// left out, and is emptied where the node's own condition comes first.
     fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
         let mut booking = Booking::default();
+        let mut free = self.free.milli;
+        // A failed GPU is down as a whole, whoever holds it or thinks it is free.
+        let failed = self.health.gpus.len() * MILLI_PER_GPU;
+        for device in self.health.gpus.iter() {
+            free -= u32::from(self.free.left[device]);
+        }
         match self.stage {
             Stage::Absent | Stage::Requested => {}
             Stage::Booting => booking.provisioning = capacity,
             _ if self.failed => booking.down = capacity,
-            _ if self.cordoned || self.under_notice => {
+            _ if self.is_closed() => {
                 let set_aside: u32 = held.iter().map(|(_, milli)| milli).sum();
-                booking.down = self.free.milli + set_aside;
+                booking.down = free + set_aside + failed;
             }
             _ => {
-                booking.free = self.free.milli;
+                booking.free = free;
+                booking.down = failed;
                 return booking;
             }
         }
@@ -177,12 +207,14 @@ pub(crate) struct Pool {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pools: Vec<Pool>,
+    /// Whether a node has ever been a straggler.
+    pub(crate) ever_slow: bool,
     /// Where nodes stand in the fabric.
-    pub(crate) places: Places,
+    pub(crate) places: Arc<Places>,
     /// Nodes whose free state the plan space has not seen yet.
     pub(crate) dirty: Vec<NodeId>,
-    /// Nodes whose truth differs from what is observed: dead and unnoticed, or switched off but
-    /// paid. Ascending; nearly always empty.
+    /// Nodes whose truth differs from what is observed: dead and unnoticed, with a GPU that is, or
+    /// switched off but paid. Ascending; nearly always empty.
     pub(crate) diverged: Vec<NodeId>,
     /// Whether anything the probe depends on changed since it last ran.
     pub(crate) capacity_changed: bool,
@@ -230,9 +262,10 @@ impl Cluster {
             *ordinal += 1;
         }
         let mut cluster = Self {
+            ever_slow: false,
             nodes,
             pools,
-            places: Places::new(supply, node_pools),
+            places: Arc::new(Places::new(supply, node_pools)),
             dirty: Vec::new(),
             diverged: Vec::new(),
             capacity_changed: true,
@@ -310,8 +343,12 @@ impl Cluster {
     /// The free state of a node changed, and nothing else about it: the common case.
     pub(crate) fn freed_or_taken(&mut self, id: NodeId) {
         let node = &mut self.nodes[id.index()];
-        let plain = node.stage == Stage::Up && !node.failed && !node.cordoned && !node.under_notice;
-        if !plain || !node.holds.is_empty() || !node.booked_held.is_empty() {
+        let plain = node.stage == Stage::Up && !node.failed && !node.is_closed();
+        if !plain
+            || !node.health.gpus.is_empty()
+            || !node.holds.is_empty()
+            || !node.booked_held.is_empty()
+        {
             self.touched(id, SmallVec::new());
             return;
         }
@@ -338,7 +375,7 @@ impl Cluster {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];
         node.free.open = node.is_open();
-        let capacity = u32::from(pool.full.devices) * crate::units::MILLI_PER_GPU;
+        let capacity = u32::from(pool.full.devices) * MILLI_PER_GPU;
         let booking = node.booking(capacity, &mut held);
         let totals = &mut pool.totals;
         if booking != node.booking {
@@ -363,8 +400,8 @@ impl Cluster {
             node.booked_held = held;
             pool.changed = true;
         }
-        let diverges =
-            (node.failed && !node.noticed && node.stage == Stage::Up) || node.stage == Stage::Off;
+        let unseen = (node.failed && !node.noticed) || node.health.gpus != node.health.seen;
+        let diverges = (unseen && node.stage == Stage::Up) || node.stage == Stage::Off;
         if diverges || !self.diverged.is_empty() {
             match (self.diverged.binary_search(&id), diverges) {
                 (Err(place), true) => self.diverged.insert(place, id),

@@ -3,12 +3,15 @@
 //! A [`World`] can be built by hand, without a [`Simulation`](crate::Simulation): recorded decisions
 //! are replayed that way, and policies are tested that way.
 
+pub(crate) mod bounds;
 pub(crate) mod cluster;
+pub(crate) mod health;
 pub(crate) mod holds;
 pub(crate) mod lists;
 pub(crate) mod occupy;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::decision::Spot;
 use crate::device::{NodeFree, Refusal, Sharing};
@@ -19,7 +22,7 @@ use crate::live::JobTable;
 use crate::names::Names;
 use crate::platform::{LimitMode, PoolSettings};
 use crate::rng::Seed;
-use crate::shape::{Demand, DemandKey, DemandTable, Needs, ShapeTable};
+use crate::shape::{Bounds, Demand, DemandKey, DemandTable, Needs, ShapeTable};
 use crate::space::{PoolInfo, Space, slots_on};
 use crate::supply::{Supply, SupplyError};
 use crate::task::TaskState;
@@ -134,6 +137,7 @@ impl World {
             }
         }
         let free: Vec<NodeFree> = cluster.nodes.iter().map(|node| node.free).collect();
+        let places = Arc::clone(&cluster.places);
         Ok(Self {
             now: SimTime::ZERO,
             seed,
@@ -147,7 +151,7 @@ impl World {
             listed_demands: vec![Vec::new(); scheduler_pools.len()],
             scheduler_pools: scheduler_pools.to_vec(),
             limit: LimitMode::Exact,
-            space: RefCell::new(Space::new(free, infos, node_pools)),
+            space: RefCell::new(Space::new(free, infos, node_pools, places)),
             next_job: 0,
         })
     }
@@ -264,7 +268,7 @@ impl World {
         }
         let (scheduler, pools) = (job.scheduler, job.pools);
         let each = job.spec.request.advance == Advance::Each;
-        let mut needs = Needs::new();
+        let (mut needs, mut bounds) = (Needs::new(), Bounds::new());
         let mut units = 1;
         if let Advance::Between { min, .. } = job.spec.request.advance {
             let wanted = min.saturating_sub(job.placed()).min(waiting(job));
@@ -292,12 +296,14 @@ impl World {
                     needs.push((job.shapes[place], count));
                 }
             }
+            bounds = self.bounds_of(job);
         }
         let id = self.demand(DemandKey {
             scheduler,
             pools,
             needs,
             each,
+            bounds,
         });
         Some((id, self.demands.get(id).milli * units))
     }
@@ -344,11 +350,17 @@ impl World {
             || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_)));
         let bound_by_more = requests().any(|r| r.cpu.0 > 0 || r.memory.0 > 0);
         let plain = match key.needs[..] {
-            [(shape, count)] => crate::space::plain_whole(self.shapes.request(shape))
-                .map(|gpus| (gpus, u64::from(count))),
+            [(shape, count)] if key.bounds.is_empty() => {
+                crate::space::plain_whole(self.shapes.request(shape))
+                    .map(|gpus| (gpus, u64::from(count)))
+            }
             _ => None,
         };
-        let can_ever = self.fits_when_empty(&key);
+        let can_ever = if key.bounds.is_empty() {
+            self.fits_when_empty(&key)
+        } else {
+            self.fits_bounded_when_empty(&key)
+        };
         self.demands.insert(Demand {
             plain,
             key,

@@ -120,6 +120,7 @@ impl World {
         entry.cores = state.take_cores(request.cpu.0, entry.numa);
         state.tasks.push((slot, index(task)));
         entry.dead = !state.is_alive();
+        entry.broken = state.failed_of(grant.devices);
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), now);
         self.touch_free(node);
@@ -211,8 +212,10 @@ impl World {
         entry.cores = state.take_cores(request.cpu.0, entry.numa);
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
+        let broken = state.failed_of(devices);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
+        entry.broken = broken;
         entry.granted_at = self.now;
         self.touch_free(node);
         Ok(())

@@ -1,8 +1,11 @@
 //! Integration tests of the core, one module per theme.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod agents;
 mod boxes;
 mod digests;
+mod fault_models;
+mod faults;
 mod neighbours;
 mod oracles;
 mod plans;

@@ -26,14 +26,14 @@ const CUBE_MESH: [(usize, usize, u8); 16] = [
 ];
 
 /// A node under construction: sockets with one NUMA node each.
-struct Build {
-    graph: DeviceGraph,
-    numas: Vec<DeviceId>,
-    gpus: Vec<DeviceId>,
+pub(crate) struct Build {
+    pub(crate) graph: DeviceGraph,
+    pub(crate) numas: Vec<DeviceId>,
+    pub(crate) gpus: Vec<DeviceId>,
 }
 
 impl Build {
-    fn new(cpu: Cpu, sockets: u8) -> Self {
+    pub(crate) fn new(cpu: Cpu, sockets: u8) -> Self {
         let mut graph = DeviceGraph::new();
         let mut before = None;
         let mut numas = Vec::new();
@@ -52,19 +52,19 @@ impl Build {
         Self { graph, numas, gpus }
     }
 
-    fn bridge(&mut self, numa: usize) -> DeviceId {
+    pub(crate) fn bridge(&mut self, numa: usize) -> DeviceId {
         let bridge = self.graph.add(Device::HostBridge);
         self.graph.link(self.numas[numa], bridge, Link::inside());
         bridge
     }
 
-    fn switch(&mut self, above: DeviceId, generation: u8) -> DeviceId {
+    pub(crate) fn switch(&mut self, above: DeviceId, generation: u8) -> DeviceId {
         let switch = self.graph.add(Device::PcieSwitch);
         self.graph.link(above, switch, Link::pcie(generation));
         switch
     }
 
-    fn gpu(&mut self, above: DeviceId, generation: u8) -> DeviceId {
+    pub(crate) fn gpu(&mut self, above: DeviceId, generation: u8) -> DeviceId {
         let index = u8::try_from(self.gpus.len()).unwrap();
         let gpu = self.graph.add(Device::Gpu { index });
         self.graph.link(above, gpu, Link::pcie(generation));
@@ -72,7 +72,13 @@ impl Build {
         gpu
     }
 
-    fn nic(&mut self, above: DeviceId, name: &str, bandwidth: u32, generation: u8) -> DeviceId {
+    pub(crate) fn nic(
+        &mut self,
+        above: DeviceId,
+        name: &str,
+        bandwidth: u32,
+        generation: u8,
+    ) -> DeviceId {
         let port = Port {
             name: name.to_owned(),
             bandwidth,
@@ -84,12 +90,12 @@ impl Build {
         nic
     }
 
-    fn topology(&self) -> Topology {
+    pub(crate) fn topology(&self) -> Topology {
         Topology::derive(&self.graph, Bytes::gib(32)).unwrap()
     }
 
     /// Four switches with two GPUs and a network card each, two per socket; a cube mesh over it.
-    fn cube_mesh() -> Self {
+    pub(crate) fn cube_mesh() -> Self {
         let mut build = Self::new(Cpu::Broadwell, 2);
         for place in 0..4 {
             let bridge = build.bridge(place / 2);
@@ -106,7 +112,7 @@ impl Build {
     }
 
     /// Eight GPUs behind host bridges of their own, four per socket, on one NVSwitch.
-    fn switched() -> Self {
+    pub(crate) fn switched() -> Self {
         let mut build = Self::new(Cpu::SapphireRapids, 2);
         let switch = build.graph.add(Device::NvSwitch { nodes: 1 });
         for place in 0..8 {
@@ -118,7 +124,7 @@ impl Build {
     }
 }
 
-fn set(gpus: &[u32]) -> DeviceSet {
+pub(crate) fn set(gpus: &[u32]) -> DeviceSet {
     DeviceSet(gpus.iter().fold(0, |set, gpu| set | 1 << gpu))
 }
 
@@ -337,4 +343,32 @@ fn graphs_that_make_no_sense_are_refused() {
     assert_eq!(said, expected);
     let nothing = Topology::derive(&DeviceGraph::new(), Bytes::gib(1));
     assert_eq!(nothing.unwrap_err(), GraphError::NoGpu);
+}
+
+/// Two sockets, two switches each, four GPUs below each.
+#[test]
+fn sixteen_gpus_are_within_reach() {
+    let mut build = Build::new(Cpu::Amd, 2);
+    for place in 0..4 {
+        let bridge = build.bridge(place / 2);
+        let switch = build.switch(bridge, 4);
+        for _ in 0..4 {
+            build.gpu(switch, 4);
+        }
+    }
+    let node = build.topology();
+    assert_eq!(node.all(), DeviceSet(u16::MAX));
+    assert_eq!(
+        node.collective(node.all()),
+        16_000,
+        "the link between sockets, once each way"
+    );
+    let best = node.best_subset(node.all(), 8).unwrap();
+    assert_eq!(node.collective(best), 24_000);
+    assert_eq!(
+        node.collective(DeviceSet(!best.0)),
+        24_000,
+        "what is left is as good"
+    );
+    assert_eq!(best, DeviceSet(0x00ff));
 }

@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
+use windtunnel_core::units::PPM;
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Bytes, Checkpoint, Claim, Commit, ControllerId, Decision,
-    Decisions, DemandId, DeviceSet, Elastic, Ending, Fault, Fit, GpuRequest, HoldFor, HoldId,
-    HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, ListedFaults, MilliCores, Names,
-    News, NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings,
-    PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand,
-    Scheduler, SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply,
-    TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
+    Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault, FaultKind, Fit,
+    GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps,
+    Layout, Level, ListedFaults, MilliCores, Names, News, NodeId, NodeModel, Outcome, Plan,
+    Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm, Promise, QueueId, Reason,
+    Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration,
+    SimTime, Simulation, Spot, Spots, Supply, TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState,
+    TaskView, Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -55,6 +57,33 @@ pub(crate) struct JobCase {
     ending: u8,
 }
 
+impl JobCase {
+    /// The level that a group of tasks must not cross; a gang has no other use for `min` and `extra`.
+    fn level(&self, group: u32) -> Option<Level> {
+        const LEVELS: [Option<Level>; 6] = [
+            None,
+            None,
+            Some(Level::Domain),
+            Some(Level::Node),
+            Some(Level::Rack),
+            Some(Level::Pod),
+        ];
+        let which = (self.min.saturating_sub(1)) * 3 + self.extra + group;
+        (self.advance == 0).then(|| LEVELS[which as usize % LEVELS.len()])?
+    }
+}
+
+/// What a fault does; times in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Breaks {
+    Node,
+    Gpu(u8),
+    Nvlink(u8),
+    Nic(u8),
+    Slow(u32),
+    Drain(u64),
+}
+
 /// Everything of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -62,8 +91,10 @@ pub(crate) struct Case {
     tick: u64,
     pools: Vec<PoolCase>,
     jobs: Vec<JobCase>,
-    /// Pool, ordinal, at, repair.
-    faults: Vec<(u8, u32, u64, u64)>,
+    /// Pool, ordinal, at, repair, what.
+    faults: Vec<(u8, u32, u64, u64, Breaks)>,
+    /// How often drivers fail to come up, and for how long at least and at most.
+    driver: Option<(u32, u64, u64)>,
     /// Pools of a second scheduler, as bits; 0 for none.
     second: u64,
     autoscaler: bool,
@@ -126,6 +157,8 @@ pub(crate) enum Said {
     Queue((SchedulerId, QueueId), Reason),
     /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
     Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
+    /// Tasks are suspended and keep so much.
+    Keeps(JobRef, Vec<(u16, u32)>, Keeps),
     /// So many tasks were to be placed at once, for sure or not.
     Placed(JobRef, usize, Claim),
 }
@@ -211,19 +244,33 @@ fn job() -> impl Strategy<Value = JobCase> {
     )
 }
 
+fn breaks() -> impl Strategy<Value = Breaks> {
+    prop_oneof![
+        3 => Just(Breaks::Node),
+        4 => (0..4_u8).prop_map(Breaks::Gpu),
+        1 => (0..4_u8).prop_map(Breaks::Nvlink),
+        1 => (0..4_u8).prop_map(Breaks::Nic),
+        1 => (0..=PPM).prop_map(Breaks::Slow),
+        3 => (0..20_u64).prop_map(Breaks::Drain),
+    ]
+}
+
 /// Any case.
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let fault = (0..3_u8, 0..3_u32, 0..100_u64, 0..30_u64);
+    let fault = (0..3_u8, 0..3_u32, 0..100_u64, 0..30_u64, breaks());
+    let driver = (0..900_000_u32, 1..4_u64, 0..5_u64);
+    let driver = prop_oneof![2 => Just(None), 1 => driver.prop_map(Some)];
     let parts = (
         prop_oneof![Just(1_u64), Just(7), Just(1_000_003)],
         prop::collection::vec(pool(), 1..=3),
         prop::collection::vec(job(), 1..=7),
-        prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(fault, 1..5)],
+        prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(fault, 1..9)],
     );
     let platform = (
         prop_oneof![3 => Just(0_u64), 1 => 1..8_u64],
         prop_oneof![2 => Just(false), 1 => Just(true)],
         prop_oneof![3 => Just(None), 1 => (1..20_u64).prop_map(Some)],
+        driver,
     );
     let run = (
         prop_oneof![3 => Just(false), 1 => Just(true)],
@@ -234,13 +281,14 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     (parts, platform, run).prop_map(
         |(
             (tick, pools, jobs, faults),
-            (second, autoscaler, gang_timeout),
+            (second, autoscaler, gang_timeout, driver),
             (drain, horizon, seed, powers),
         )| Case {
             tick,
             pools,
             jobs,
             faults,
+            driver,
             second,
             autoscaler,
             gang_timeout,
@@ -267,6 +315,24 @@ impl Case {
         self.ticks(1)
     }
 
+    /// Racks of up to three nodes, or one for all.
+    fn fabric(&self) -> Fabric {
+        Fabric {
+            nodes_per_rack: u32::try_from(self.seed >> 1 & 3).unwrap(),
+            racks_per_pod: u32::try_from(self.seed >> 3 & 3).unwrap(),
+            ..Fabric::default()
+        }
+    }
+
+    /// Domains of two nodes, where racks are of two.
+    fn layout(&self) -> Layout {
+        let pairs = self.fabric().nodes_per_rack == 2 && self.seed >> 5 & 1 == 1;
+        Layout {
+            nodes_per_domain: pairs.then_some(2),
+            nodes_per_rack: None,
+        }
+    }
+
     pub(crate) fn supply(&self) -> Supply {
         let pools = self.pools.iter().zip(0..).map(|(pool, id)| {
             let model = NodeModel {
@@ -278,7 +344,7 @@ impl Case {
                 topology: None,
             };
             let name = format!("pool-{id}");
-            match pool.elastic {
+            let spec = match pool.elastic {
                 None => PoolSpec::owned(&name, model, pool.nodes),
                 Some((min, request, boot)) => {
                     let elastic = Elastic {
@@ -289,14 +355,30 @@ impl Case {
                     };
                     PoolSpec::rented(&name, model, elastic)
                 }
-            }
+            };
+            spec.with_layout(self.layout())
         });
-        let faults = self.faults.iter().map(|&(pool, ordinal, when, repair)| {
-            let at = SimTime::ZERO + self.ticks(when);
-            let repair = self.ticks(repair);
-            (PoolId(pool), ordinal, Fault { at, repair })
-        });
-        let supply = Supply::new(pools.collect()).with_faults(ListedFaults(faults.collect()));
+        let faults = self
+            .faults
+            .iter()
+            .map(|&(pool, ordinal, when, repair, what)| {
+                let at = SimTime::ZERO + self.ticks(when);
+                let repair = self.ticks(repair);
+                let what = match what {
+                    Breaks::Node => FaultKind::Node,
+                    Breaks::Gpu(gpu) => FaultKind::Gpu(gpu),
+                    Breaks::Nvlink(gpu) => FaultKind::Nvlink(gpu),
+                    Breaks::Nic(nic) => FaultKind::Nic(nic),
+                    Breaks::Slow(to) => FaultKind::Slow(Ppm(to)),
+                    Breaks::Drain(lead) => FaultKind::Drain {
+                        lead: self.ticks(lead),
+                    },
+                };
+                (PoolId(pool), ordinal, Fault { at, repair, what })
+            });
+        let supply = Supply::new(pools.collect())
+            .with_faults(ListedFaults(faults.collect()))
+            .with_fabric(self.fabric());
         if self.seed.is_multiple_of(2) {
             return supply;
         }
@@ -329,14 +411,19 @@ impl Case {
         let mut groups: Vec<TaskGroup> = job
             .groups
             .iter()
-            .map(|&(gpus, models, cores, memory, count)| {
+            .zip(0..)
+            .map(|(&(gpus, models, cores, memory, count), place)| {
                 let request = TaskRequest {
                     gpus,
                     models,
                     cpu: MilliCores::cores(cores),
                     memory: Bytes(memory),
                 };
-                TaskGroup::new(request, count)
+                let level = job.level(place);
+                TaskGroup {
+                    level,
+                    ..TaskGroup::new(request, count)
+                }
             })
             .collect();
         let submit = SimTime::ZERO + self.ticks(job.submit);
@@ -417,6 +504,13 @@ impl Case {
             let settings = PoolSettings {
                 sharing: self.sharing(PoolId(id)),
                 detection_delay: self.ticks(pool.detection),
+                driver: self
+                    .driver
+                    .map(|(probability, least, more)| DriverFailures {
+                        probability: Ppm(probability),
+                        retry_min: self.ticks(least),
+                        retry_max: self.ticks(least + more),
+                    }),
                 ..PoolSettings::default()
             };
             platform.pools.push((PoolId(id), settings));
@@ -773,7 +867,10 @@ impl Chaos {
     }
 
     fn try_anything(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        let job = self.pick_job(call, |job| job.tasks_in(TaskState::Pending) > 0)?;
+        // A group on both sides of a border is not refused but wrong.
+        let job = self.pick_job(call, |job| {
+            job.tasks_in(TaskState::Pending) > 0 && !has_level(job)
+        })?;
         let pending = tasks_in(&job, &[TaskState::Pending]);
         let commit = self.commit();
         if self.maybe() {
@@ -793,7 +890,9 @@ impl Chaos {
     }
 
     fn try_within(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        let job = self.pick_job(call, |job| job.tasks_in(TaskState::Pending) > 0)?;
+        let job = self.pick_job(call, |job| {
+            job.tasks_in(TaskState::Pending) > 0 && !has_level(job)
+        })?;
         let holds: Vec<_> = call
             .view
             .holds()
@@ -869,7 +968,9 @@ impl Chaos {
             TaskSet::Task(tasks[0].id())
         };
         let save = if self.maybe() { Save::Yes } else { Save::No };
-        let grace = if self.maybe() {
+        // Nobody sees from outside that a task that is ending will be back.
+        let returns = matches!(then, Then::Suspend { .. }) && has_level(&job);
+        let grace = if self.maybe() || returns {
             SimDuration::ZERO
         } else {
             self.ticks(1, 7)
@@ -893,6 +994,10 @@ impl Chaos {
         let places = working.map(|task| place_of(task.id())).collect();
         let keeps = matches!(then, Then::Suspend { keeps } if keeps != Keeps::Nothing);
         call.log.push(Said::Stopped(job.id(), places, stop, keeps));
+        if let Then::Suspend { keeps } = then {
+            let all = tasks.iter().map(|task| place_of(task.id())).collect();
+            call.log.push(Said::Keeps(job.id(), all, keeps));
+        }
         call.out.evict(set, grace, save, then);
         Some(job.id())
     }
@@ -1083,6 +1188,10 @@ fn tasks_in<'v>(job: &JobView<'v>, states: &[TaskState]) -> Vec<TaskView<'v>> {
     job.tasks()
         .filter(|task| states.contains(&task.state()))
         .collect()
+}
+
+fn has_level(job: &JobView<'_>) -> bool {
+    job.groups().iter().any(|group| group.level.is_some())
 }
 
 fn place_of(task: TaskRef) -> (u16, u32) {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use windtunnel_core::{
-    Bucket, Claim, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, Keeps, NoObserver,
-    NodeFree, NodeView, Observer, Outcome, Report, RunError, SetAside, Sharing, SimTime,
-    Simulation, Step, TaskState, Timeline, View,
+    Bucket, Claim, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobView, Keeps,
+    NoObserver, NodeFree, NodeView, Observer, Outcome, Report, RunError, SetAside, Sharing,
+    SimTime, Simulation, Step, TaskState, TaskView, Timeline, View,
 };
 
 use crate::chaos::{Case, Log, Said, case};
@@ -72,6 +72,25 @@ impl Checker {
                     assert_eq!(node.is_some(), placed, "{task} {to}");
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// No group of tasks is on both sides of a border that it must not cross. Those that end for good
+    /// may be elsewhere.
+    fn stays_within(view: &View<'_>, job: &JobView<'_>) {
+        let stays = |task: &TaskView<'_>| task.state() != TaskState::Ending;
+        let placed: Vec<_> = job.tasks().filter(stays).collect();
+        for task in &placed {
+            let mates = placed.iter().filter(|t| t.id().group == task.id().group);
+            if let Some((level, node)) = task.level().zip(task.node()) {
+                let group = |node| view.places().group(node, level);
+                let there = mates.clone().filter_map(|mate| mate.node());
+                assert!(
+                    there.map(group).all(|there| there == group(node)),
+                    "{}",
+                    task.id()
+                );
             }
         }
     }
@@ -164,6 +183,11 @@ impl Checker {
             left.cpu += part.cpu.0;
             left.memory += part.memory.0;
         }
+        for device in node.failed_gpus().iter() {
+            assert_eq!(left.left[device], 0, "{id}: GPU {device} is out of service");
+            left.left[device] = 1_000;
+            left.milli += 1_000;
+        }
         let full = node.capacity();
         let sums = |free: &NodeFree| (free.left, free.milli, free.cpu, free.memory);
         assert_eq!(sums(&left), sums(full), "{id}");
@@ -193,7 +217,7 @@ impl Checker {
                 "{id} {hold}: {there} + {used} of {wanted}"
             );
             let cpu: u32 = mine().map(|part| part.amount.cpu.0 - part.cpu.0).sum();
-            let kept = |task: &windtunnel_core::TaskView<'_>| {
+            let kept = |task: &TaskView<'_>| {
                 task.suspended()
                     .is_none_or(|kept| kept.0 == Keeps::Everything)
             };
@@ -276,6 +300,7 @@ impl Observer for Checker {
             let seen = view.job(*job).expect("a live job is seen");
             let entry = self.queued.entry(job.id).or_default();
             entry.0 = seen.is_queued();
+            Self::stays_within(view, &seen);
             for task in seen.tasks() {
                 let key = (job.id, task.id().group, task.id().index);
                 let state = self.states.get(&key).copied();

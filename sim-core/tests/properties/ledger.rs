@@ -7,9 +7,10 @@ use std::sync::PoisonError;
 use proptest::prelude::*;
 use windtunnel_core::units::{MILLI_PER_GPU, PPM, RATE_ONE};
 use windtunnel_core::{
-    Advance, Bucket, DemandId, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobSpec,
-    JobView, Keeps, LedgerReport, NodeEvent, NodeId, Observer, PoolId, PoolSet, QueueId, Reason,
-    SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure, View, Work,
+    Advance, Bucket, DemandId, DeviceSet, Event, EventKind, FaultKind, FaultStep, GpuRequest,
+    JobId, JobRecord, JobRef, JobSpec, JobView, Keeps, LedgerReport, Level, NodeEvent, NodeId,
+    Observer, Places, PoolId, PoolSet, QueueId, Reason, SchedulerId, Sharing, SimTime, Stage,
+    TaskEnd, TaskRequest, TaskState, Tenure, View, Work, World,
 };
 
 use crate::chaos::{Case, Log, Said, Stop, case};
@@ -60,14 +61,18 @@ impl Room {
 /// A node where a probe may put tasks.
 #[derive(Clone, Debug)]
 struct Place {
+    node: NodeId,
     pool: PoolId,
     room: Room,
 }
 
+/// Equal tasks of a unit, how many, and the level they must share, with which group if that is settled.
+type Tasks = (TaskRequest, u32, Option<(Level, Option<u32>)>);
+
 /// What one unit that waits needs: tasks of each kind, and where it may go.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Need {
-    tasks: Vec<(TaskRequest, u32)>,
+    tasks: Vec<Tasks>,
     pools: PoolSet,
     /// Asked for once per task.
     each: bool,
@@ -113,6 +118,10 @@ struct Job {
     places: BTreeMap<(u16, u32), (NodeId, TaskState)>,
     /// Tasks that were suspended and keep their progress.
     keeping: BTreeSet<(u16, u32)>,
+    /// What suspended tasks keep.
+    keeps: BTreeMap<(u16, u32), Keeps>,
+    /// GPUs that tasks held at the end of the last instant.
+    devices: BTreeMap<(u16, u32), DeviceSet>,
     why: Option<Reason>,
     waited: BTreeMap<Reason, u64>,
     useful: u128,
@@ -124,12 +133,18 @@ type Line = (PoolId, Bucket, Option<Reason>);
 /// The naive ledger.
 pub(crate) struct Naive {
     case: Case,
+    /// The supply with nothing on it.
+    world: World,
+    fabric: Places,
     specs: Vec<JobSpec>,
     log: Log,
     now: SimTime,
     tape: Vec<Event>,
     failed: BTreeSet<NodeId>,
     cordoned: BTreeSet<NodeId>,
+    draining: BTreeSet<NodeId>,
+    /// GPUs that have failed, in truth.
+    broken: BTreeMap<NodeId, DeviceSet>,
     own: BTreeMap<JobRef, Reason>,
     shape: BTreeMap<DemandId, Reason>,
     queue: BTreeMap<(SchedulerId, QueueId), Reason>,
@@ -147,6 +162,7 @@ pub(crate) struct Naive {
 
 impl Naive {
     pub(crate) fn new(case: &Case, log: &Log) -> Self {
+        let mut world = World::new(&case.supply()).unwrap();
         let mut levels = BTreeMap::new();
         for (pool, id) in case.supply().pools.iter().zip(0..) {
             let nodes = match pool.tenure {
@@ -161,12 +177,16 @@ impl Naive {
         }
         Self {
             case: case.clone(),
+            fabric: world.view().places().clone(),
+            world,
             specs: case.jobs(),
             log: Log::clone(log),
             now: SimTime::ZERO,
             tape: Vec::new(),
             failed: BTreeSet::new(),
             cordoned: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            broken: BTreeMap::new(),
             own: BTreeMap::new(),
             shape: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -280,28 +300,14 @@ impl Naive {
                 EventKind::Node { node, what, .. } => match what {
                     NodeEvent::Failed => {
                         self.failed.insert(node);
-                        let mut hit = Vec::new();
-                        for (job, found) in &self.live {
-                            for (place, (on, state)) in &found.places {
-                                let works = match state {
-                                    TaskState::Running | TaskState::Suspended => true,
-                                    TaskState::Ending => found.keeping.contains(place),
-                                    _ => false,
-                                };
-                                if *on == node && works {
-                                    hit.push((*job, *place));
-                                }
-                            }
-                        }
-                        for (job, place) in hit {
-                            let unit = self.unit_of(job, place);
-                            self.stop(job, unit, Stop::Lost);
-                        }
+                        self.hit(node, |_, _, _| true);
                     }
                     NodeEvent::Repaired | NodeEvent::Released => {
                         self.failed.remove(&node);
                         if what == NodeEvent::Released {
                             self.cordoned.remove(&node);
+                            self.draining.remove(&node);
+                            self.broken.remove(&node);
                         }
                     }
                     NodeEvent::Cordoned => {
@@ -316,9 +322,71 @@ impl Naive {
                     }
                     _ => {}
                 },
+                EventKind::Fault {
+                    node, what, step, ..
+                } => self.fault(node, what, step),
                 _ => {}
             }
         }
+    }
+
+    /// What a fault of less than a node does.
+    fn fault(&mut self, node: NodeId, what: FaultKind, step: FaultStep) {
+        match (what, step) {
+            (FaultKind::Gpu(gpu), FaultStep::Began) => {
+                let failed = DeviceSet::one(gpu.into());
+                self.broken.entry(node).or_default().0 |= failed.0;
+                self.hit(node, |job, place, state| {
+                    let all = job.keeps.get(place) == Some(&Keeps::Everything);
+                    let held = job.devices.get(place).copied().unwrap_or_default();
+                    (state != TaskState::Suspended || all) && held.0 & failed.0 != 0
+                });
+            }
+            (FaultKind::Gpu(gpu), FaultStep::Ended) => {
+                let failed = DeviceSet::one(gpu.into());
+                self.broken.get_mut(&node).unwrap().0 &= !failed.0;
+            }
+            (FaultKind::Drain { .. }, FaultStep::Began) => {
+                self.draining.insert(node);
+            }
+            (FaultKind::Drain { .. }, FaultStep::Opened) => self.hit(node, |_, _, _| true),
+            (FaultKind::Drain { .. }, FaultStep::Ended) => {
+                self.draining.remove(&node);
+            }
+            _ => {}
+        }
+    }
+
+    /// Units with a part in progress on a node, of those that are affected, lose what is unsaved.
+    fn hit(&mut self, node: NodeId, affected: impl Fn(&Job, &(u16, u32), TaskState) -> bool) {
+        let mut hit = Vec::new();
+        for (job, found) in &self.live {
+            for (place, (on, state)) in &found.places {
+                let works = match state {
+                    TaskState::Running | TaskState::Suspended => true,
+                    TaskState::Ending => found.keeping.contains(place),
+                    _ => false,
+                };
+                if *on == node && works && affected(found, place, *state) {
+                    hit.push((*job, *place));
+                }
+            }
+        }
+        for (job, place) in hit {
+            let unit = self.unit_of(job, place);
+            self.stop(job, unit, Stop::Lost);
+        }
+    }
+
+    fn broken(&self, node: NodeId) -> DeviceSet {
+        self.broken.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Whether a task has a place where nothing that it holds has failed.
+    fn is_sound(&self, task: &windtunnel_core::TaskView<'_>) -> bool {
+        let devices = task.grant().unwrap_or_default().devices.0;
+        let sound = |node| !self.failed.contains(&node) && devices & self.broken(node).0 == 0;
+        task.node().is_some_and(sound)
     }
 
     /// What was decided: evictions, and what policies say.
@@ -346,6 +414,12 @@ impl Naive {
                             keeping.remove(&place);
                         }
                     }
+                }
+                Said::Keeps(job, places, keeps) => {
+                    let found = self.live.get_mut(&job).unwrap();
+                    found
+                        .keeps
+                        .extend(places.iter().map(|place| (*place, keeps)));
                 }
                 Said::Placed(..) => {}
             }
@@ -386,8 +460,9 @@ impl Naive {
                 cpu: u64::from(pool.model.cpu.0),
                 memory: pool.model.memory.0,
             };
-            for _ in 0..pool.max_nodes() {
+            for ordinal in 0..pool.max_nodes() {
                 places.push(Place {
+                    node: self.world.node_at(PoolId(id), ordinal).unwrap(),
                     pool: PoolId(id),
                     room: room.clone(),
                 });
@@ -395,15 +470,17 @@ impl Naive {
         }
         let groups = spec.request.groups.iter();
         let tasks = match spec.request.advance {
-            Advance::All => groups.map(|g| (g.request, g.count)).collect(),
-            Advance::Each => vec![(spec.request.groups[0].request, 1)],
-            Advance::Between { min, .. } => vec![(spec.request.groups[0].request, min)],
+            Advance::All => groups
+                .map(|g| (g.request, g.count, g.level.map(|level| (level, None))))
+                .collect(),
+            Advance::Each => vec![(spec.request.groups[0].request, 1, None)],
+            Advance::Between { min, .. } => vec![(spec.request.groups[0].request, min, None)],
         };
         let need = self.need(spec, tasks);
         self.fits(&need, places, false)
     }
 
-    fn need(&self, spec: &JobSpec, tasks: Vec<(TaskRequest, u32)>) -> Need {
+    fn need(&self, spec: &JobSpec, tasks: Vec<Tasks>) -> Need {
         Need {
             tasks,
             pools: self.case.pools_of(spec.request.queue),
@@ -420,26 +497,63 @@ impl Naive {
 
     /// The pools where any task of a unit may go.
     fn accepted(&self, need: &Need) -> PoolSet {
-        let any = |pool: &PoolId| need.tasks.iter().any(|(task, _)| self.accepts(*pool, task));
+        let any = |pool: &PoolId| {
+            need.tasks
+                .iter()
+                .any(|(task, ..)| self.accepts(*pool, task))
+        };
         need.pools.iter().filter(any).collect()
     }
 
-    /// Tasks greedily in order, each on the lowest node where it fits.
+    /// Tasks greedily in order, each on the lowest node where it fits; tasks that must share a level in
+    /// its first group with room for all.
     fn fits(&self, need: &Need, mut places: Vec<Place>, bare: bool) -> bool {
-        for (request, count) in &need.tasks {
-            for _ in 0..*count {
-                let seat = places.iter_mut().find_map(|place| {
-                    if !need.pools.contains(place.pool) || !self.accepts(place.pool, request) {
-                        return None;
-                    }
-                    let sharing = self.case.sharing(place.pool);
-                    let devices = place.room.seat(request, sharing, bare)?;
-                    place.room.take(request, &devices, bare);
-                    Some(())
-                });
-                if seat.is_none() {
-                    return false;
+        if need.tasks.iter().any(|(.., level)| level.is_some()) {
+            places.sort_by_key(|place| place.node);
+        }
+        need.tasks.iter().all(|tasks| {
+            let candidates: Vec<Option<(Level, u32)>> = match tasks.2 {
+                None => vec![None],
+                Some((level, Some(home))) => vec![Some((level, home))],
+                Some((level, None)) => {
+                    let count = self.fabric.group_count(level);
+                    (0..count).map(|group| Some((level, group))).collect()
                 }
+            };
+            candidates.into_iter().any(|within| {
+                let mut tried = places.clone();
+                let fits = self.fill(need, tasks, &mut tried, within, bare);
+                if fits {
+                    places = tried;
+                }
+                fits
+            })
+        })
+    }
+
+    fn fill(
+        &self,
+        need: &Need,
+        (request, count, _): &Tasks,
+        places: &mut [Place],
+        within: Option<(Level, u32)>,
+        bare: bool,
+    ) -> bool {
+        for _ in 0..*count {
+            let seat = places.iter_mut().find_map(|place| {
+                let outside = within
+                    .is_some_and(|(level, group)| self.fabric.group(place.node, level) != group);
+                let mine = need.pools.contains(place.pool) && self.accepts(place.pool, request);
+                if outside || !mine {
+                    return None;
+                }
+                let sharing = self.case.sharing(place.pool);
+                let devices = place.room.seat(request, sharing, bare)?;
+                place.room.take(request, &devices, bare);
+                Some(())
+            });
+            if seat.is_none() {
+                return false;
             }
         }
         true
@@ -451,7 +565,7 @@ impl Naive {
         let sharing = first.map_or(Sharing::Exclusive, |pool| self.case.sharing(pool));
         let tasks = need.tasks.iter();
         tasks
-            .map(|(task, count)| u64::from(sharing.granted(task.gpus)) * u64::from(*count))
+            .map(|(task, count, _)| u64::from(sharing.granted(task.gpus)) * u64::from(*count))
             .sum()
     }
 
@@ -521,25 +635,38 @@ impl Naive {
                         room.memory -= want.memory.0;
                     }
                 }
-                let closed = self.cordoned.contains(&node.id());
+                let id_of = node.id();
+                let closed = self.cordoned.contains(&id_of) || self.draining.contains(&id_of);
+                let broken = self.broken(id_of);
                 for part in node.set_aside() {
                     for device in part.grant.devices.iter() {
                         room.left[device] -= u32::from(part.grant.milli_each);
                     }
                     room.cpu -= u64::from(part.cpu.0);
                     room.memory -= part.memory.0;
-                    let milli = u64::from(part.grant.milli());
+                    let works = part.grant.devices.0 & !broken.0;
+                    let milli = u64::from(works.count_ones() * u32::from(part.grant.milli_each));
                     if closed {
                         self.book(id, Bucket::Down, None, milli, PPM);
                     } else {
                         self.book(id, Bucket::IdleHeld, Some(part.why), milli, PPM);
                     }
                 }
+                // A failed GPU is down as a whole, whoever has it.
+                for device in broken.iter() {
+                    room.left[device] = 0;
+                    let whole = u64::from(MILLI_PER_GPU);
+                    self.book(id, Bucket::Down, None, whole, PPM);
+                }
                 if closed {
                     let free: u32 = room.left.iter().sum();
                     self.book(id, Bucket::Down, None, u64::from(free), PPM);
                 } else {
-                    places.push(Place { pool: id, room });
+                    places.push(Place {
+                        node: node.id(),
+                        pool: id,
+                        room,
+                    });
                 }
             }
         }
@@ -553,14 +680,20 @@ impl Naive {
             let seen = view.job(*id).expect("a live job is seen");
             let tasks: Vec<_> = seen.tasks().collect();
             let pool_of = |node: NodeId| view.node(node).pool();
+            job.devices.clear();
+            for task in &tasks {
+                if let Some(grant) = task.grant() {
+                    let place = (task.id().group, task.id().index);
+                    job.devices.insert(place, grant.devices);
+                }
+            }
             for (place, unit) in job.units.iter_mut().enumerate() {
                 let mine = match job.spec.request.advance {
                     Advance::Each => &tasks[place..=place],
                     _ => &tasks[..],
                 };
                 let works = |task: &&windtunnel_core::TaskView<'_>| {
-                    let there = task.node().is_some_and(|node| !self.failed.contains(&node));
-                    task.state() == TaskState::Running && there
+                    task.state() == TaskState::Running && self.is_sound(task)
                 };
                 let running: Vec<_> = mine.iter().filter(works).collect();
                 let needed = match job.spec.request.advance {
@@ -581,8 +714,11 @@ impl Naive {
                         continue;
                     }
                     let pool = pool_of(node);
-                    let asked = u64::from(task.request().gpus.milli());
-                    let rounding = u64::from(grant.milli()) - asked;
+                    let is_sound = self.is_sound(task);
+                    let sound = (grant.devices.0 & !self.broken(node).0).count_ones();
+                    let granted = u64::from(sound * u32::from(grant.milli_each));
+                    let asked = u64::from(task.request().gpus.milli()).min(granted);
+                    let rounding = granted - asked;
                     self.book(pool, Bucket::AllocatedRounding, None, rounding, PPM);
                     let whole = match task.state() {
                         TaskState::Reserved => {
@@ -590,8 +726,9 @@ impl Naive {
                             self.book(pool, Bucket::IdleHeld, why, asked, PPM);
                             continue;
                         }
-                        TaskState::Starting | TaskState::Ending => Bucket::AllocatedStartup,
-                        TaskState::Running if unit.advance.is_some() => {
+                        TaskState::Ending => Bucket::AllocatedStartup,
+                        TaskState::Starting if is_sound => Bucket::AllocatedStartup,
+                        TaskState::Running if unit.advance.is_some() && is_sound => {
                             let (underused, lost, useful) = slices(&job.spec);
                             let parts = [
                                 (Bucket::AllocatedUnderused, underused),
@@ -625,21 +762,31 @@ impl Naive {
             let of = seen.tasks().filter(|t| usize::from(t.id().group) == group);
             u32::try_from(of.filter(demands).count()).unwrap()
         };
+        let home = |level: Level, group: usize| {
+            use TaskState::{Reserved, Running, Starting, Suspended};
+            let mut of = seen.tasks().filter(|t| usize::from(t.id().group) == group);
+            let placed = |state| matches!(state, Reserved | Starting | Running | Suspended);
+            let first = of.find(|task| placed(task.state()))?;
+            Some(self.fabric.group(first.node().unwrap(), level))
+        };
         let (tasks, times) = match job.spec.request.advance {
             Advance::All => {
                 let all = groups.iter().enumerate();
-                let all = all.map(|(place, group)| (group.request, count(place)));
-                (all.filter(|(_, count)| *count > 0).collect(), 1)
+                let all = all.map(|(place, group)| {
+                    let bound = group.level.map(|level| (level, home(level, place)));
+                    (group.request, count(place), bound)
+                });
+                (all.filter(|(_, count, _)| *count > 0).collect(), 1)
             }
-            Advance::Each => (vec![(groups[0].request, 1)], count(0)),
+            Advance::Each => (vec![(groups[0].request, 1, None)], count(0)),
             Advance::Between { min, .. } => {
                 let placed = seen.tasks().filter(|task| task.state().holds()).count();
                 let missing = (min as usize).saturating_sub(placed);
                 let missing = u32::try_from(missing).unwrap().min(count(0));
-                (vec![(groups[0].request, missing)], missing.min(1))
+                (vec![(groups[0].request, missing, None)], missing.min(1))
             }
         };
-        let some: u32 = tasks.iter().map(|(_, count): &(_, u32)| *count).sum();
+        let some: u32 = tasks.iter().map(|(_, count, _): &Tasks| *count).sum();
         (some > 0 && times > 0).then(|| (self.need(&job.spec, tasks), times))
     }
 
@@ -825,6 +972,8 @@ impl Job {
             never,
             places: BTreeMap::new(),
             keeping: BTreeSet::new(),
+            keeps: BTreeMap::new(),
+            devices: BTreeMap::new(),
             why: None,
             waited: BTreeMap::new(),
             useful: 0,

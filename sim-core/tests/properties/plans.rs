@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
-    Advance, Decisions, DeviceRequest, DeviceSet, Fit, GpuRequest, Grant, JobView, News, NodeFree,
-    NodeId, NodeState, Plan, Policy, Score, Scorer, Simulation, TaskRequest, TaskState, TaskView,
-    View,
+    Advance, Decisions, DeviceRequest, DeviceSet, Fit, GpuRequest, Grant, JobView, Level, News,
+    NodeFree, NodeId, NodeState, Plan, Policy, Score, Scorer, Simulation, TaskRequest, TaskState,
+    TaskView, View,
 };
 use windtunnel_core::{CountOnly, DeviceChooser};
 
@@ -75,6 +75,27 @@ impl Scorer for Roomiest {
     }
 }
 
+/// Leaves out nodes that are not in the same rack, say, as `home`.
+fn keep_within(nodes: &mut [Option<NodeFree>], view: &View<'_>, level: Level, home: NodeId) {
+    for (place, node) in nodes.iter_mut().zip((0..).map(NodeId)) {
+        if view.places().group(node, level) != view.places().group(home, level) {
+            *place = None;
+        }
+    }
+}
+
+/// Where the tasks of a group are, in truth or as this plan has it.
+fn home_of(job: &JobView<'_>, group: u16, planned: Option<(u16, NodeId)>) -> Option<NodeId> {
+    use TaskState::{Reserved, Running, Starting, Suspended};
+    let placed = |state| matches!(state, Reserved | Starting | Running | Suspended);
+    let mut tasks = job.tasks().filter(|task| task.id().group == group);
+    let there = tasks.find(|task| placed(task.state()));
+    let planned = planned.filter(|planned| planned.0 == group);
+    there
+        .and_then(|task| task.node())
+        .or(planned.map(|(_, node)| node))
+}
+
 impl Scan {
     /// Answers about one pending task.
     fn check_task(
@@ -83,9 +104,13 @@ impl Scan {
         job: &JobView<'_>,
         task: TaskView<'_>,
         view: &View<'_>,
+        home: Option<NodeId>,
     ) {
         let want = task.request();
-        let nodes = nodes_for(plan, &self.case, job, want, view);
+        let mut nodes = nodes_for(plan, &self.case, job, want, view);
+        if let (Some(level), Some(home)) = (task.level(), home) {
+            keep_within(&mut nodes, view, level, home);
+        }
         let (mut feasible, mut slots) = (Vec::new(), 0);
         for (free, id) in nodes.iter().zip(0..) {
             let node = NodeId(id);
@@ -125,6 +150,77 @@ impl Scan {
             plan.undo_to(mark);
             assert_eq!(remembered, scanned, "{}", job.id());
         }
+    }
+
+    /// First fit of a gang of which groups must not cross a level: every rack in order, task by task.
+    fn check_bounded(
+        &self,
+        plan: &mut Plan<'_>,
+        job: JobView<'_>,
+        view: &View<'_>,
+        home: Option<(u16, NodeId)>,
+    ) {
+        let pending = |task: &TaskView<'_>| task.state() == TaskState::Pending;
+        let tasks: Vec<TaskView<'_>> = job.tasks().filter(pending).collect();
+        let count = u32::try_from(view.node_count()).unwrap();
+        let mut free: Vec<NodeFree> = (0..count).map(|id| *plan.free(NodeId(id))).collect();
+        let mut expected = Vec::new();
+        let all = tasks
+            .chunk_by(|a, b| a.id().group == b.id().group)
+            .all(|group| {
+                let home = home_of(&job, group[0].id().group, home);
+                let first = match (group[0].level(), home) {
+                    (None, _) => vec![None],
+                    (Some(level), Some(home)) => vec![Some((level, home))],
+                    // The first node of every rack in turn stands for it.
+                    (Some(level), None) => (0..view.places().group_count(level))
+                        .map(|rack| Some((level, view.places().nodes(level, rack)[0])))
+                        .collect(),
+                };
+                first.into_iter().any(|within| {
+                    let mut tried = free.clone();
+                    let seat = |task: &TaskView<'_>| {
+                        let mut nodes = nodes_for(plan, &self.case, &job, task.request(), view);
+                        if let Some((level, home)) = within {
+                            keep_within(&mut nodes, view, level, home);
+                        }
+                        (0..count).map(NodeId).find(|node| {
+                            let free = &mut tried[node.index()];
+                            nodes[node.index()].is_some() && take(plan, *node, free, task.request())
+                        })
+                    };
+                    let seats: Option<Vec<NodeId>> = group.iter().map(seat).collect();
+                    if let Some(seats) = &seats {
+                        expected.extend(seats);
+                        free = tried;
+                    }
+                    seats.is_some()
+                })
+            });
+        let mark = plan.mark();
+        let may = plan.may_fit(job);
+        if home.is_none() {
+            assert!(may || !plan.may_fit_shape(job.shape()), "{}", job.id());
+        }
+        match plan.first_fit(job) {
+            Fit::Now(spots) => {
+                let nodes: Vec<NodeId> = spots.iter().map(|spot| spot.node).collect();
+                assert!(all && may, "{} on {nodes:?}", job.id());
+                assert_eq!(nodes, expected, "{}", job.id());
+            }
+            Fit::Never => assert!(!job.can_ever_fit()),
+            Fit::NotNow => assert!(!all, "{} fits on {expected:?}", job.id()),
+        }
+        plan.undo_to(mark);
+        // Whatever the order of racks and nodes, it fits or does not.
+        let best = plan.best_by(job, Roomiest::score);
+        if tasks
+            .iter()
+            .all(|task| task.id().group == tasks[0].id().group)
+        {
+            assert_eq!(matches!(best, Fit::Now(_)), all && job.can_ever_fit());
+        }
+        plan.undo_to(mark);
     }
 
     /// First fit of a whole job, task by task over all nodes.
@@ -195,10 +291,12 @@ impl Policy for Scan {
                 let mark = plan.mark();
                 let pending = job.tasks().find(|task| task.state() == TaskState::Pending);
                 let task = pending.expect("it is listed as pending");
+                let mut home = None;
                 match self.rng.random_range(0..3) {
                     0 => {
                         while let Some(node) = plan.next_feasible(task, NodeId(0)) {
                             assert!(plan.take(task, node));
+                            home = home.or(Some((task.id().group, node)));
                             if self.rng.random_range(0..3) == 0 {
                                 break;
                             }
@@ -210,9 +308,14 @@ impl Policy for Scan {
                     }
                     _ => {}
                 }
-                self.check_task(&mut plan, job, task, view);
+                let at = home_of(job, task.id().group, home);
+                self.check_task(&mut plan, job, task, view, at);
                 self.check_scores(&mut plan, *job);
-                self.check_job(&mut plan, *job, view);
+                if job.groups().iter().any(|group| group.level.is_some()) {
+                    self.check_bounded(&mut plan, *job, view, home);
+                } else {
+                    self.check_job(&mut plan, *job, view);
+                }
                 if self.rng.random_range(0..2) == 0 {
                     plan.undo_to(mark);
                 }
@@ -223,8 +326,10 @@ impl Policy for Scan {
             assert_eq!(plan.free(node.id()), node.free(), "{}", node.id());
         }
         for job in view.pending_jobs() {
-            let task = job.tasks().find(|task| task.state() == TaskState::Pending);
-            self.check_task(&mut plan, &job, task.unwrap(), view);
+            let mut tasks = job.tasks();
+            let task = tasks.find(|task| task.state() == TaskState::Pending);
+            let home = home_of(&job, task.unwrap().id().group, None);
+            self.check_task(&mut plan, &job, task.unwrap(), view, home);
         }
         drop(plan);
         self.inner.decide(view, news, out);

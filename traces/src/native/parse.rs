@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use windtunnel_core::units::MILLI_PER_GPU;
-use windtunnel_core::{Advance, AttrId, Bytes, Ending, GpuRequest, Names, QueueId};
+use windtunnel_core::{Advance, AttrId, Bytes, Ending, GpuRequest, Level, Names, QueueId};
 
 use super::ENDINGS;
 use crate::issue::{Notes, Problem};
@@ -95,6 +95,21 @@ pub(super) fn advance(cell: Cell<'_>) -> Parsed<Advance> {
             "write all, each, or a range of tasks such as 2..8",
         )),
     }
+}
+
+/// The level that a gang must not cross, if any.
+pub(super) fn level(cell: Cell<'_>, advance: Advance) -> Parsed<Option<Level>> {
+    if cell.is_empty() {
+        return Ok(None);
+    }
+    if advance != Advance::All {
+        return Err(cell.problem(
+            "is a level for tasks that come and go one by one",
+            "levels are for gangs: leave it empty, or let advance be all",
+        ));
+    }
+    let place = cell.choice(&Level::ALL.map(Level::name))?;
+    Ok(Some(Level::ALL[place]))
 }
 
 /// A whole number, negative or not.

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 
-use windtunnel_core::{Advance, Ending, GpuModelId, GpuRequest, JobSpec, Names, SimDuration, Work};
+use windtunnel_core::{
+    Advance, Ending, GpuModelId, GpuRequest, JobSpec, Level, Names, SimDuration, Work,
+};
 
 use super::{ENDINGS, Kinds, NAMES, NATIVE_VERSION};
 use crate::error::{TraceError, TraceErrorKind};
@@ -15,8 +17,8 @@ use crate::error::{TraceError, TraceErrorKind};
 /// the jobs were made with.
 ///
 /// # Errors
-/// The writer below fails, or a job is beyond the format: several task groups, work per task, a
-/// level, attributes of a group, times past 146 years, memory past 10⁹ GiB, or names with line
+/// The writer below fails, or a job is beyond the format: several task groups, work per task,
+/// attributes of a group, times past 146 years, memory past 10⁹ GiB, or names with line
 /// breaks or with the marks `|`, `;`, `=` where those separate.
 ///
 /// ```
@@ -90,9 +92,6 @@ impl Cells {
         let [group] = asked.groups.as_slice() else {
             return Err("several task groups");
         };
-        if group.level.is_some() {
-            return Err("a level that must not be crossed");
-        }
         if group.attrs.0 != 0 {
             return Err("attributes of a task group");
         }
@@ -134,6 +133,7 @@ impl Cells {
         self.optional(truth.checkpoint.map(|c| c.cost))?;
         self.ending(truth.ending);
         self.attrs(job, names)?;
+        self.word(group.level.map_or("", Level::name));
         assert_eq!(self.ends.len(), NAMES.len(), "one cell per column");
         Ok(())
     }

@@ -231,6 +231,7 @@ fn job(
         .startup(config.startup)
         .estimate(estimate)
         .duty(Ppm(draft.duty_milli * (PPM / MILLI_PER_GPU)));
+    job.request.groups[0].level = config.level.filter(|_| tasks > 1);
     if let Some(factor) = config.limit_factor {
         let percent = whole(100.0 * factor);
         job = job.limit(up_to((estimate.as_secs() * percent).div_ceil(100), 60));

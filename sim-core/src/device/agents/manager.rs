@@ -90,6 +90,9 @@ impl TopologyManager {
         let able = node.able(want.milli_each);
         let aligned = DeviceSet(able.0 & gpus_on(topology, numa).0);
         let count = want.gpus.devices();
+        if count == 0 {
+            return Some(DeviceSet::EMPTY);
+        }
         if aligned.len() >= count {
             return self.among(node, topology, want, aligned);
         }

@@ -2,11 +2,13 @@
 //! devices of a node.
 
 mod arbitrary;
+mod aware;
 mod gres;
 mod manager;
 mod plugin;
 
 pub use arbitrary::Arbitrary;
+pub use aware::TopologyAware;
 pub use gres::SlurmGres;
 pub use manager::{Alignment, TopologyManager};
 pub use plugin::NvidiaPlugin;
