@@ -58,6 +58,7 @@ impl Scenario {
                 retry_max: spec.driver_retry_max,
             });
         }
+        platform.speed = spec.speed.model();
         platform.limit = spec.limit;
         platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);

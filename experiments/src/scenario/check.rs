@@ -37,6 +37,9 @@ impl Scenario {
         if self.platforms.is_empty() {
             return Err(nothing("platforms"));
         }
+        if let Some(behaviours) = &mut self.behaviours {
+            behaviours.read()?;
+        }
         let staff = self.staff.clone();
         for place in 0..self.platforms.len() {
             let (before, rest) = self.platforms.split_at_mut(place);
@@ -120,6 +123,10 @@ impl Scenario {
         }
         if let Some(cluster) = &mut self.cluster {
             cluster.path = folder.join(&cluster.path);
+        }
+        let own = self.behaviours.as_mut();
+        if let Some(file) = own.and_then(|behaviours| behaviours.file.as_mut()) {
+            *file = folder.join(&*file);
         }
     }
 

@@ -4,13 +4,15 @@ use toml::de::{DeTable, DeValue};
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::decode_workload::workload;
+use super::decode_workload::{weighted, workload};
 use super::fabric::{FabricSpec, Oversubscription};
 use super::faults::{FAULTS, Faults, faults};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::hardware;
 use super::source::{Source, SourceError};
-use super::{Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{
+    BehaviourMix, Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
+};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -22,12 +24,24 @@ const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
-    optional: &["pools", "cluster", "fabric", "faults", "staff"],
+    optional: &[
+        "behaviours",
+        "pools",
+        "cluster",
+        "fabric",
+        "faults",
+        "staff",
+    ],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
     required: &["name"],
     optional: &["seeds", "horizon", "sample_every"],
+};
+pub(super) const BEHAVIOURS: Keys = Keys {
+    what: "[behaviours]",
+    required: &["mix"],
+    optional: &["file"],
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
@@ -89,6 +103,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "on_loss",
         "sharing",
         "devices",
+        "speed",
         "detection_delay",
         "driver_failure",
         "driver_retry_min",
@@ -136,6 +151,10 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             None => unreachable!("a required key"),
         },
         workload: workload(&top)?,
+        behaviours: match top.table("behaviours", &BEHAVIOURS)? {
+            Some(fields) => Some(behaviours(&fields)?),
+            None => None,
+        },
         pools: listed_pools,
         cluster: cluster.as_ref().map(listed).transpose()?,
         fabric,
@@ -217,6 +236,26 @@ fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
         seeds.push(seed);
     }
     Ok(seeds)
+}
+
+fn behaviours(fields: &Fields<'_>) -> Read<BehaviourMix> {
+    let example = "[behaviour, weight], such as [\"vision-training\", 30]";
+    let mix = weighted(fields, "mix", example)?.unwrap_or_default();
+    if mix.iter().all(|(_, weight)| *weight == 0) {
+        return Err(fields.wrong("mix", format!("it has at least one {example}")));
+    }
+    let file = match fields.value("file") {
+        Some(_) => Some(fields.name("file")?.into()),
+        None => None,
+    };
+    let mixed = BehaviourMix::new(file, mix);
+    // A file's own are looked at later, where paths are known.
+    if mixed.file.is_none()
+        && let Err(error) = mixed.clone().read()
+    {
+        return Err(fields.wrong("mix", error.to_string()));
+    }
+    Ok(mixed)
 }
 
 fn pool(fields: &Fields<'_>) -> Read<Pool> {
@@ -374,6 +413,9 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
         sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
         devices: fields
             .word("devices", super::devices::DEVICES)?
+            .unwrap_or_default(),
+        speed: fields
+            .word("speed", super::speed::SPEED)?
             .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),

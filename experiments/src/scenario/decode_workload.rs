@@ -111,6 +111,8 @@ pub(super) fn keys_of(kind: &str) -> Keys {
     }
 }
 
+const TENANT_EXAMPLE: &str = "[tenant, weight], such as [\"vision\", 25]";
+
 #[derive(Clone, Copy)]
 enum Kind {
     Campus,
@@ -232,7 +234,7 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         cpu_heavy_factor: fields
             .whole("cpu_heavy_factor", 1..=1_000)?
             .unwrap_or(default.cpu_heavy_factor),
-        tenants: tenants(fields)?.unwrap_or(default.tenants),
+        tenants: weighted(fields, "tenants", TENANT_EXAMPLE)?.unwrap_or(default.tenants),
         failed: share("failed", default.failed)?,
         cancelled: share("cancelled", default.cancelled)?,
         level: fields.word("level", text::LEVEL)?.unwrap_or(default.level),
@@ -297,26 +299,26 @@ fn gpu_mix(fields: &Fields<'_>) -> Read<Option<Vec<(u32, u32)>>> {
         .map(Some)
 }
 
-/// `[[tenant, weight], …]`.
-fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
-    let Some(list) = fields.list("tenants")? else {
+/// `[[name, weight], …]`; `example` says so in messages.
+pub(super) fn weighted(
+    fields: &Fields<'_>,
+    key: &str,
+    example: &str,
+) -> Read<Option<Vec<(String, u32)>>> {
+    let Some(list) = fields.list(key)? else {
         return Ok(None);
     };
     let pair = |value: &Spanned<DeValue<'_>>| {
-        let bad = |label: String| wrong(fields.source, value.span(), "tenants", label);
+        let bad = |label: String| wrong(fields.source, value.span(), key, label);
         let DeValue::Array(pair) = value.get_ref() else {
-            return Err(bad(
-                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
-            ));
+            return Err(bad(format!("expected {example}")));
         };
         match (pair.first().map(Spanned::get_ref), pair.get(1)) {
             (Some(DeValue::String(name)), Some(weight)) if pair.len() == 2 => {
                 let weight = whole(weight.get_ref(), &(0..=1_000_000)).map_err(bad)?;
                 Ok((name.clone().into_owned(), weight))
             }
-            _ => Err(bad(
-                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
-            )),
+            _ => Err(bad(format!("expected {example}"))),
         }
     };
     list.into_iter()

@@ -4,6 +4,7 @@
 //! back from a manifest. Reading and [`complete`](Scenario::complete) spell every default out, so
 //! that what a manifest echoes is all there is to know.
 
+mod behaviours;
 mod build;
 mod check;
 mod cluster;
@@ -19,6 +20,7 @@ mod locate;
 mod saves;
 mod schema;
 pub(crate) mod source;
+mod speed;
 pub(crate) mod text;
 mod workload;
 
@@ -33,6 +35,7 @@ use windtunnel_core::{
 
 use crate::hardware::HardwareModel;
 
+pub use behaviours::BehaviourMix;
 pub use cluster::Cluster;
 pub use devices::Devices;
 pub use fabric::{FabricSpec, Oversubscription};
@@ -41,6 +44,7 @@ pub use load::{EMBEDDED, Embedded};
 pub use saves::Saves;
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
+pub use speed::SpeedWord;
 pub use workload::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
@@ -60,6 +64,9 @@ pub struct Scenario {
     pub run: Run,
     /// The jobs.
     pub workload: Workload,
+    /// How the jobs use their GPUs, for platforms whose speed model asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviours: Option<BehaviourMix>,
     /// The hardware; a pool's place is its id in the engine. Either pools or a cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
@@ -226,6 +233,11 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::devices")]
     #[schemars(with = "String", extend("enum" = devices::words()))]
     pub devices: Devices,
+    /// How fast jobs run: `reference` (the same everywhere) or `topology` (by links, GPU models,
+    /// neighbours and phases, as far as jobs have behaviours).
+    #[serde(serialize_with = "text::speed")]
+    #[schemars(with = "String", extend("enum" = ["reference", "topology"]))]
+    pub speed: SpeedWord,
     /// How long the failure of a node goes unnoticed.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
@@ -284,6 +296,7 @@ impl PlatformSpec {
             on_loss: OnLoss::default(),
             sharing: Sharing::default(),
             devices: Devices::default(),
+            speed: SpeedWord::default(),
             detection_delay: SimDuration::ZERO,
             driver_failure: Ppm(0),
             driver_retry_min: DriverFailures::default().retry_min,

@@ -6,8 +6,9 @@ use super::fields::Keys;
 use super::{decode, decode_workload, faults};
 
 /// The keys of each table: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 10] = [
+const TABLES: [(&str, Keys); 11] = [
     ("Run", decode::RUN),
+    ("BehaviourMix", decode::BEHAVIOURS),
     ("Pool", decode::POOL),
     ("Cluster", decode::CLUSTER),
     ("FabricSpec", decode::FABRIC),

@@ -12,6 +12,7 @@ use windtunnel_traces::synthetic::Preset;
 
 use super::devices::{DEVICES, Devices};
 use super::faults::{Fleet, Repair};
+use super::speed::{SPEED, SpeedWord};
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -72,6 +73,11 @@ pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn devices<S: Serializer>(value: &Devices, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(DEVICES, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn speed<S: Serializer>(value: &SpeedWord, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(SPEED, value))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bad_scenario;
+mod behaviours;
 mod diff;
 mod explain;
 mod fgd;
@@ -18,6 +19,7 @@ mod logs;
 mod notes;
 mod openb;
 mod own;
+mod pollux;
 mod says;
 mod support;
 mod validate;

@@ -11,6 +11,13 @@ const NVLINK_HOP: u32 = 3_400;
 /// Latency of a hop over PCIe \[ns\] (NCCL, tuning.cc, Simple protocol).
 const PCIE_HOP: u32 = 5_700;
 
+/// What is left between GPUs of which one has lost its NVLinks: PCIe, and a link between sockets of the
+/// slower kind (NCCL's constant for Skylake's UPI).
+pub(super) const UNLINKED: Pipe = Pipe {
+    bandwidth: 10_000,
+    latency: PCIE_HOP,
+};
+
 /// What a transport reaches of what a card carries \[thousandths\], and the latency of a hop \[ns\].
 ///
 /// Cards are stated at what NCCL plans with, which InfiniBand reaches. `RoCE` reaches 0.5 to 0.95 by its

@@ -7,7 +7,7 @@ use super::sensitivity::Reach;
 use super::step::{Pipe, Spread};
 use super::{Neighbours, NodePart, Placement};
 use crate::fabric::Level;
-use crate::units::Ppm;
+use crate::units::{PPM, Ppm};
 
 /// Where a unit runs, as its speed depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -16,55 +16,52 @@ pub(super) struct Situation {
     pub(super) reach: Reach,
 }
 
-/// What is wrong with a node: what is left of its speed.
+/// What a part of a card's traffic is that the host's own network takes when every card of a set is
+/// down: enough to limp on, as NCCL does over the network the host is managed by (general knowledge).
+const LIMPING: Ppm = Ppm(20_000);
+
+/// What is wrong with a node, as far as some GPUs of it are concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Condition {
-    /// Of its GPUs.
+    /// What is left of the speed of its GPUs.
     pub(super) compute: Ppm,
-    /// Of the links between them.
-    pub(super) inside: Ppm,
-    /// Of the links out of it.
-    pub(super) outside: Ppm,
+    /// Whether NVLink is down on one of them, so that they talk over PCIe and between sockets.
+    unlinked: bool,
+    /// What is left of their network cards.
+    outside: Ppm,
 }
 
-/// What is left of the traffic out of a node none of whose cards works \[ppm\]: the management network.
-const LEAST: u32 = 1_000;
-
-/// The condition of what a unit has on a node: stragglers and links that are down enter here, and
-/// nowhere else.
-///
-/// A GPU whose NVLinks are down is reached over PCIe; of the cards next to the unit's GPUs those that
-/// work carry the traffic.
+/// The condition of a node: stragglers and links that are down enter here, and nowhere else.
 pub(super) fn condition(on: &Placement<'_>, part: &NodePart) -> Condition {
-    let health = on.health(part.node);
-    let mut condition = Condition {
-        compute: health.slow,
-        inside: Ppm::ONE,
-        outside: Ppm::ONE,
-    };
-    if health.links.are_up() {
-        return condition;
+    let health = &on.cluster.node(part.node).health;
+    let mut outside = Ppm::ONE;
+    if health.links.nics != 0
+        && let Some(topology) = on.topology(part.node)
+    {
+        let nearest = part
+            .devices
+            .iter()
+            .flat_map(|gpu| topology.nearest_nics(gpu));
+        let cards = nearest.fold(0_u64, |cards, &card| cards | 1 << card);
+        let up = (cards & !u64::from(health.links.nics)).count_ones();
+        let left = (up * PPM).checked_div(cards.count_ones()).unwrap_or(PPM);
+        outside = Ppm(left).max(LIMPING);
     }
-    if let Some(topology) = on.topology(part.node) {
-        let down = health.links.nvlink;
-        let whole = topology.collective(part.devices).max(1);
-        let left = topology.collective_without(part.devices, down).min(whole);
-        condition.inside = part_of(left.into(), whole.into());
-        let cards = part.devices.iter();
-        let cards = cards.flat_map(|gpu| topology.nearest_nics(gpu));
-        let all = cards.fold(0_u16, |mask, &card| mask | 1 << card);
-        let working = all & !health.links.nics;
-        let outside = part_of(working.count_ones().into(), all.count_ones().max(1).into());
-        if all != 0 {
-            condition.outside = outside.max(Ppm(LEAST));
+    Condition {
+        compute: health.slow,
+        unlinked: part.devices.overlaps(health.links.nvlink),
+        outside,
+    }
+}
+
+impl Condition {
+    fn inside(&self, pipe: Pipe) -> Pipe {
+        if self.unlinked {
+            links::slower(pipe, links::UNLINKED)
+        } else {
+            pipe
         }
     }
-    condition
-}
-
-/// A part of a whole that is not zero, in ppm.
-fn part_of(part: u64, whole: u64) -> Ppm {
-    Ppm(u32::try_from(part * 1_000_000 / whole).unwrap_or(u32::MAX))
 }
 
 /// GPUs of one NVLink domain and what leads out of it.
@@ -97,7 +94,7 @@ impl Situation {
             gpus,
             islands: 1,
             widest: gpus,
-            inside: weakened(inside, condition(on, &part).inside),
+            inside: condition(on, &part).inside(inside),
             outside: Pipe::UNKNOWN,
         };
         Self { spread, reach }
@@ -113,10 +110,10 @@ impl Situation {
             let state = condition(on, part);
             let mut outside = Pipe::UNKNOWN;
             if let Some(topology) = on.topology(part.node) {
-                let within = weakened(links::inside(topology, part.devices), state.inside);
+                let within = state.inside(links::inside(topology, part.devices));
                 inside = links::slower(inside, within);
                 if topology.nvlink_domain_nodes() > 1 {
-                    let domain = weakened(links::domain(topology), state.inside);
+                    let domain = state.inside(links::domain(topology));
                     inside = links::slower(inside, domain);
                 }
                 let others = beside.spanning(part.node);

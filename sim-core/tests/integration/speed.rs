@@ -7,10 +7,10 @@ use crate::boxes::{bridged, cube_mesh, hgx};
 use crate::support::{at, ledger_line, secs};
 use windtunnel_core::{
     Advance, Behaviour, Bytes, Choice, Clock, Curve, Cycle, Decisions, DeviceChooser,
-    DeviceRequest, DeviceSet, DutyPhase, Efficiency, Exchange, Fabric, JobList, JobLog, JobSpec,
-    News, NodeId, NodeModel, NodeState, Platform, Policy, PoolId, Ppm, Reach, Refusal, Report,
-    RunOptions, Sensitivity, SimDuration, Simulation, Spot, StepTime, Supply, TaskRequest,
-    TopologySpeed, Traffic, Transport, View,
+    DeviceRequest, DeviceSet, DutyPhase, Efficiency, Exchange, Fabric, Fault, FaultKind, JobList,
+    JobLog, JobSpec, ListedFaults, News, NodeId, NodeModel, NodeState, Platform, Policy, PoolId,
+    Ppm, Reach, Refusal, Report, RunOptions, Sensitivity, SimDuration, Simulation, Spot, StepTime,
+    Supply, TaskRequest, TopologySpeed, Traffic, Transport, View,
 };
 
 /// Puts the n-th job on the n-th list of spots, as soon as it is pending.
@@ -61,7 +61,7 @@ fn slowdown(model: &NodeModel, fabric: Fabric, job: &Arc<Behaviour>, spots: &[Sp
 fn gang(job: &Arc<Behaviour>, spots: &[Spot], work: u64) -> (JobSpec, Vec<Spot>) {
     let gpus = spots[0].devices.unwrap().len();
     let request = TaskRequest::gpus(u16::try_from(gpus).unwrap());
-    let spec = JobSpec::new(at(0), request, secs(work)).tasks(spots.len() as u32);
+    let spec = JobSpec::new(at(0), request, secs(work)).tasks(u32::try_from(spots.len()).unwrap());
     (spec.behaviour(Arc::clone(job)), spots.to_vec())
 }
 
@@ -313,9 +313,9 @@ fn a_cycle_runs_by_progress_or_by_time() {
     assert_eq!(useful(Clock::Time), 150);
 }
 
-fn elastic(job: Behaviour, running: usize, work: u64) -> SimDuration {
+fn elastic(job: Behaviour, running: u32, work: u64) -> SimDuration {
     job.check().unwrap();
-    let spots = (0..running).map(|gpu| spot(0, &[gpu as u32])).collect();
+    let spots = (0..running).map(|gpu| spot(0, &[gpu])).collect();
     let spec = JobSpec::new(at(0), TaskRequest::gpus(1), secs(work))
         .tasks(4)
         .advance(Advance::Between { min: 1, max: 8 })
@@ -376,4 +376,30 @@ fn a_transport_carries_what_it_does() {
     .map(time);
     assert!(order.is_sorted(), "{order:?}");
     assert!((order[3] / order[0] - 1.0 / 0.42).abs() < 0.1, "{order:?}");
+}
+
+/// A straggler takes a job along; a broken NVLink leaves PCIe, and a lost card the others.
+#[test]
+fn what_is_broken_slows_what_runs_there() {
+    let all = [0, 1, 2, 3, 4, 5, 6, 7];
+    let time = |what: Option<FaultKind>| {
+        let fault = |what| Fault {
+            at: at(0),
+            repair: secs(1_000_000),
+            what,
+        };
+        let faults = what.map(|what| (PoolId(0), 0, fault(what)));
+        let faults = ListedFaults(faults.into_iter().collect());
+        let supply = Supply::uniform(hgx(), 2).with_faults(faults);
+        let spots = [spot(0, &all), spot(1, &all)];
+        let (_, log) = run(supply, vec![gang(&training(), &spots, 1_000)]);
+        log.records[0].run_time().as_secs_f64()
+    };
+    let plain = time(None);
+    let slow = time(Some(FaultKind::Slow(Ppm(500_000))));
+    assert!(slow > 1.9 * plain && slow <= 2.0 * plain, "{slow} {plain}");
+    let unlinked = time(Some(FaultKind::Nvlink(3)));
+    assert!(unlinked > 1.2 * plain, "{unlinked} {plain}");
+    let card = time(Some(FaultKind::Nic(0)));
+    assert!(card > plain && card < 1.05 * plain, "{card} {plain}");
 }
