@@ -1,6 +1,7 @@
 //! Shared scenario builders for the benchmarks.
 
 pub mod fill;
+pub mod month;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use windtunnel_policies::RegistryError;
 use windtunnel_traces::TraceError;
 use windtunnel_traces::synthetic::SyntheticError;
 
+use crate::hardware::UnknownModel;
 use crate::scenario::SourceError;
 
 /// An experiment can't be run, or its results can't be kept. Nothing half-written is left behind.
@@ -33,6 +34,9 @@ pub enum ExperimentError {
         /// Why.
         cause: io::Error,
     },
+    /// No hardware of that name comes with the program.
+    #[error("{0}")]
+    Hardware(#[from] UnknownModel),
     /// No platform of that name.
     #[error("`{scenario}` has no platform `{name}`\n  hint: {hint}its platforms: {known}")]
     UnknownPlatform {

@@ -16,6 +16,7 @@ use windtunnel_traces::{
     PhillyReader, RowCounts, RowIssue, Strictness, SwfReader, WorkloadStats,
 };
 
+use crate::behaviours::Behaving;
 use crate::error::ExperimentError;
 use crate::facts::{JobFacts, in_time, none_in_time, refuse_unix_time};
 use crate::scenario::{Log, Scenario, Table, Workload};
@@ -136,8 +137,18 @@ impl<'a> JobSource<'a> {
         Ok(Some((loaded.jobs, names)))
     }
 
-    /// The jobs of the seed at a place.
+    /// The jobs of the seed at a place, with their behaviours.
     pub(crate) fn jobs(&self, place: usize) -> Result<Jobs, ExperimentError> {
+        let (jobs, names) = self.plain_jobs(place)?;
+        let Some(behaviours) = &self.scenario.behaviours else {
+            return Ok((jobs, names));
+        };
+        let seed = Seed(self.scenario.run.seeds[place]);
+        let jobs = Behaving::new(jobs, behaviours.known(), seed);
+        Ok((Box::new(jobs), names))
+    }
+
+    fn plain_jobs(&self, place: usize) -> Result<Jobs, ExperimentError> {
         if let Some((list, names)) = &self.shared {
             return Ok((Box::new(list.clone()), names.clone()));
         }
@@ -145,7 +156,9 @@ impl<'a> JobSource<'a> {
         match &self.scenario.workload {
             Workload::Campus(drawn) | Workload::Synthetic(drawn) => self.draw(place, || {
                 let mut names = Names::default();
-                let jobs = drawn.generator().generate(seed, &mut names)?;
+                let mut jobs = drawn.generator().generate(seed, &mut names)?;
+                let faults = &self.scenario.faults;
+                drawn.checkpoint_interval.plan(faults, &mut jobs);
                 Ok((JobList::new(jobs), names))
             }),
             Workload::Preset(drawn) => self.draw(place, || {

@@ -23,11 +23,13 @@
 //! - `cli` (default): the program. Without it the command-line crates are not built; nothing else
 //!   changes.
 
+mod behaviours;
 pub mod compare;
 pub mod diff;
 mod error;
 pub mod explain;
 mod facts;
+pub mod hardware;
 mod jobs;
 pub mod output;
 mod samples;
@@ -41,14 +43,15 @@ pub use windtunnel_core as core;
 pub use windtunnel_policies as policies;
 pub use windtunnel_traces as traces;
 
+pub use behaviours::{Behaviours, Profile};
 pub use error::ExperimentError;
 pub use facts::JobFacts;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
-    Cluster, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods, IN_CODE, Log,
-    Oversubscription, PlatformSpec, Pool, Published, Rate, Rented, Run, Scenario, SourceError,
-    Staff, Stream, Table, Week, Workload,
+    BehaviourMix, Cluster, Devices, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods, Fleet,
+    IN_CODE, Log, Maintenance, Oversubscription, PlatformSpec, Pool, Published, Rate, Rented,
+    Repair, Run, Saves, Scenario, SourceError, SpeedWord, Staff, Stream, Table, Week, Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

@@ -16,6 +16,19 @@ pub trait Arrivals: Send {
     /// What the source says of a row it can't read; the run ends with it.
     fn next(&mut self, names: &mut Names) -> Option<Result<JobSpec, ArrivalError>>;
 
+    /// The same, written over `spec`: what millions of jobs pass through. A list in memory need not
+    /// build each job first and move it then. What `spec` is after an error or at the end is no matter.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    fn next_into(
+        &mut self,
+        names: &mut Names,
+        spec: &mut JobSpec,
+    ) -> Option<Result<(), ArrivalError>> {
+        Some(self.next(names)?.map(|job| *spec = job))
+    }
+
     /// An independent copy that yields the same rest, for [`Simulation::fork`](crate::Simulation::fork).
     ///
     /// # Errors
@@ -88,6 +101,25 @@ impl Arrivals for JobList {
         let job = self.jobs.get(self.next)?.clone();
         self.next += 1;
         Some(Ok(job))
+    }
+
+    fn next_into(
+        &mut self,
+        _names: &mut Names,
+        spec: &mut JobSpec,
+    ) -> Option<Result<(), ArrivalError>> {
+        let JobSpec {
+            submit,
+            name,
+            request,
+            profile,
+        } = self.jobs.get(self.next)?;
+        self.next += 1;
+        spec.submit = *submit;
+        spec.name.clone_from(name);
+        spec.request.clone_from(request);
+        spec.profile.clone_from(profile);
+        Some(Ok(()))
     }
 
     fn fork(&self) -> Result<Box<dyn Arrivals>, NotForkable> {

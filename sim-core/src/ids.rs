@@ -178,6 +178,15 @@ impl PoolSet {
         self.0 == 0
     }
 
+    /// The only pool of the set, if it has no other: the common case.
+    pub(crate) const fn single(self) -> Option<PoolId> {
+        if self.0 == 0 || self.0 & (self.0 - 1) != 0 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+        Some(PoolId(self.0.trailing_zeros() as u8))
+    }
+
     /// The pools in ascending order.
     pub fn iter(self) -> impl Iterator<Item = PoolId> {
         let mut rest = self.0;
@@ -237,5 +246,7 @@ mod tests {
         let set: PoolSet = [PoolId(5), PoolId(0), PoolId(63)].into_iter().collect();
         assert_eq!(set.iter().map(|p| p.0).collect::<Vec<_>>(), [0, 5, 63]);
         assert_eq!(set.len(), 3);
+        assert_eq!((set.single(), PoolSet::EMPTY.single()), (None, None));
+        assert_eq!(PoolSet::EMPTY.with(PoolId(63)).single(), Some(PoolId(63)));
     }
 }

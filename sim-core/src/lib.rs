@@ -68,7 +68,7 @@
 //! | [`Autoscaler`] | how many nodes a rented pool has |
 //! | [`DeviceChooser`] | which GPUs of a node a task gets |
 //! | [`SpeedModel`] | how fast a unit advances and what its GPUs do meanwhile |
-//! | [`FaultModel`] | when nodes fail |
+//! | [`FaultModel`] | what fails, when and for how long |
 //! | [`Observer`] | nothing; it watches |
 //!
 //! Decisions are data ([`Decision`]): the engine validates and applies them in order. What is
@@ -107,6 +107,7 @@ mod admission;
 mod arrivals;
 mod autoscaler;
 mod by_reason;
+mod checkpoint;
 mod controller;
 mod decision;
 mod device;
@@ -142,6 +143,7 @@ mod world;
 pub use admission::{Admission, AdmissionClone, AdmissionCommand, Admissions};
 pub use arrivals::{ArrivalError, Arrivals, JobList, NotForkable};
 pub use autoscaler::{Autoscaler, AutoscalerClone, Scaling, ScalingCommand, WouldFit};
+pub use checkpoint::STATE_BYTES_PER_PARAMETER;
 pub use controller::{
     Batch, Controller, ControllerClone, Interest, Lifecycle, LifecycleCommand, OnLoss, Service,
 };
@@ -150,12 +152,17 @@ pub use decision::{
     Save, Scope, Spot, SpotRange, Spots, TaskSet, Then,
 };
 pub use device::{
-    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, NodeFree,
-    Refusal, Sharing,
+    Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
+    SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Layout, Level, Places, Transport};
-pub use fault::{ExponentialFaults, Fault, FaultModel, FaultStream, ListedFaults, NoFaults};
+pub use fault::{
+    DriverFailures, ExponentialFaults, Fault, FaultKind, FaultModel, FaultStep, FaultStream,
+    FleetFaults, Links, ListedFaults, Lognormal, MaintenanceWindows, NoFaults, RepairTimes,
+    SeveralFaults, Site, SlowBy,
+};
 pub use fragmentation::{Fragmentation, FragmentationMeter, SlotMeter, SlotsLeft, Target, Targets};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
@@ -179,9 +186,12 @@ pub use reason::{REASONS, Reason, ReasonClass};
 pub use record::JobRecord;
 pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
+pub use speed::sharing;
 pub use speed::{
-    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Slices, Speed,
-    SpeedModel, Until,
+    Algorithm, Behaviour, BehaviourError, Clock, Curve, Cycle, DutyPhase, Efficiency, Exchange,
+    FittedExchange, Neighbours, NodePart, Pipe, PlacedTask, Placement, Reach, ReferenceSpeed,
+    Sensitivity, Sharer, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed, Traffic,
+    Until,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

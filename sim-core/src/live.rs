@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use crate::by_reason::ByReason;
 use crate::decision::Keeps;
-use crate::device::Grant;
+use crate::device::{Cores, DeviceSet, Grant};
 use crate::engine::EventHandle;
 use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
-use crate::job::{Advance, JobSpec};
+use crate::job::{Advance, JobSpec, TaskRequest};
 use crate::per_pool::PerPool;
 use crate::reason::Reason;
 use crate::speed::Slices;
@@ -60,6 +60,10 @@ pub(crate) struct Task {
     pub(crate) attempt: u32,
     pub(crate) node: NodeId,
     pub(crate) grant: Grant,
+    /// NUMA nodes whose cores it is to take first.
+    pub(crate) numa: u8,
+    /// The cores it has to itself, where the node's agent pins them.
+    pub(crate) cores: Option<Box<Cores>>,
     /// Whether it holds host memory and CPU (a suspended task may hold memory alone).
     pub(crate) hold: Option<HoldId>,
     pub(crate) keeps: Keeps,
@@ -70,6 +74,8 @@ pub(crate) struct Task {
     pub(crate) gate: Gate,
     /// Whether it has a place on a node that has failed, noticed or not.
     pub(crate) dead: bool,
+    /// GPUs of its grant that have failed, noticed or not: the node books them, the task the others.
+    pub(crate) broken: DeviceSet,
     /// Whether its last start came to an end: it ran.
     pub(crate) started: bool,
 }
@@ -84,6 +90,8 @@ impl Task {
             attempt: 0,
             node: NodeId(0),
             grant: Grant::default(),
+            numa: 0,
+            cores: None,
             hold: None,
             keeps: Keeps::Nothing,
             timer: None,
@@ -91,13 +99,32 @@ impl Task {
             after: After::Over(TaskEnd::Done),
             gate: Gate::default(),
             dead: false,
+            broken: DeviceSet::EMPTY,
             started: false,
         }
     }
 
     /// Whether the task runs, in truth.
     pub(crate) fn works(&self) -> bool {
-        self.state == TaskState::Running && !self.dead
+        self.state == TaskState::Running && !self.is_crippled()
+    }
+
+    /// Whether it can't work where it is: its node has failed, or a GPU of its own.
+    pub(crate) fn is_crippled(&self) -> bool {
+        self.dead || !self.broken.is_empty()
+    }
+
+    /// It has no part any more in what failed around it.
+    pub(crate) fn leave_wreck(&mut self) {
+        self.dead = false;
+        self.broken = DeviceSet::EMPTY;
+    }
+
+    /// The GPUs that are booked by what it does, and how many of them it asked for \[milli\]: those
+    /// that have failed are the node's to book. A fraction has one GPU; whole ones are as many as asked.
+    pub(crate) fn booked_grant(&self, requested: u32) -> (Grant, u32) {
+        let works = self.grant.without(self.broken);
+        (works, requested.min(works.milli()))
     }
 
     /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about
@@ -371,25 +398,33 @@ pub(crate) struct JobTable {
 }
 
 impl JobTable {
-    /// Puts a job into a free slot, keeping the slot's allocations.
-    pub(crate) fn insert(&mut self, id: JobId, spec: &mut JobSpec) -> JobRef {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.slots.push(blank(spec.clone()));
-                self.listings.push(Listing {
-                    id,
-                    links: [Links::NONE; 2],
-                });
-                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
-            }
-        };
+    /// A free slot, for [`insert`](Self::insert) once its specification is written, or to be
+    /// [given back](Self::give_back). Specifications are large: they are written where they stay.
+    pub(crate) fn take_free(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        self.slots.push(blank());
+        self.listings.push(Listing {
+            id: JobId(0),
+            links: [Links::NONE; 2],
+        });
+        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live jobs")
+    }
+
+    /// A free slot was not needed.
+    pub(crate) fn give_back(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    /// A free slot whose specification is written becomes a job; it keeps the slot's allocations.
+    pub(crate) fn insert(&mut self, slot: u32, id: JobId) -> JobRef {
         self.listings[slot as usize] = Listing {
             id,
             links: [Links::NONE; 2],
         };
         let job = &mut self.slots[slot as usize];
-        reset(job, id, spec);
+        reset(job, id);
         JobRef { slot, id }
     }
 
@@ -438,7 +473,9 @@ impl JobTable {
     }
 }
 
-fn blank(spec: JobSpec) -> Job {
+fn blank() -> Job {
+    let nothing = TaskRequest::gpus(1);
+    let spec = JobSpec::new(SimTime::ZERO, nothing, SimDuration::ZERO);
     Job {
         id: JobId(0),
         live: false,
@@ -476,10 +513,9 @@ fn blank(spec: JobSpec) -> Job {
     }
 }
 
-fn reset(job: &mut Job, id: JobId, spec: &mut JobSpec) {
+fn reset(job: &mut Job, id: JobId) {
     job.id = id;
     job.live = true;
-    std::mem::swap(&mut job.spec, spec);
     job.shapes.clear();
     job.pools = PoolSet::EMPTY;
     job.tasks.clear();

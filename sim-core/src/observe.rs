@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::fault::{FaultKind, FaultStep};
 use crate::ids::{HoldId, JobRef, NodeId, PoolId, TaskRef};
 use crate::record::JobRecord;
 use crate::task::{Outcome, TaskEnd, TaskState};
@@ -32,6 +33,8 @@ pub enum NodeEvent {
     Released = 8,
     /// It was switched off.
     PoweredOff = 9,
+    /// Its driver did not come up; it will be tried again.
+    DriverFailed = 10,
 }
 
 /// One thing that happened.
@@ -90,6 +93,17 @@ pub enum EventKind {
         /// How.
         what: NodeEvent,
     },
+    /// A fault that is not the failure of a whole node: of a part of it, of its speed, or planned.
+    Fault {
+        /// The node.
+        node: NodeId,
+        /// Its pool.
+        pool: PoolId,
+        /// Of what.
+        what: FaultKind,
+        /// How far along it is.
+        step: FaultStep,
+    },
     /// A hold was made.
     HoldMade {
         /// Which.
@@ -138,6 +152,8 @@ impl fmt::Display for EventKind {
                     Some(TaskEnd::Done) | None => Ok(()),
                     Some(TaskEnd::Evicted) => f.write_str(" (evicted)"),
                     Some(TaskEnd::NodeLost) => f.write_str(" (node lost)"),
+                    Some(TaskEnd::GpuLost) => f.write_str(" (gpu lost)"),
+                    Some(TaskEnd::Drained) => f.write_str(" (drained)"),
                     Some(TaskEnd::Refused(_)) => f.write_str(" (refused by the agent)"),
                     Some(TaskEnd::Stopped) => f.write_str(" (stopped)"),
                     Some(TaskEnd::JobFinished) => f.write_str(" (job finished)"),
@@ -163,9 +179,13 @@ impl fmt::Display for EventKind {
                     NodeEvent::Uncordoned => "uncordoned",
                     NodeEvent::Released => "released",
                     NodeEvent::PoweredOff => "switched off",
+                    NodeEvent::DriverFailed => "driver failed",
                 };
                 write!(f, "{node} {word}")
             }
+            Self::Fault {
+                node, what, step, ..
+            } => write!(f, "{node} {what} {step}"),
             Self::HoldMade { hold, milli } => write!(f, "{hold} made, {milli} milli-GPU set aside"),
             Self::HoldCommitted { hold } => write!(f, "{hold} committed"),
             Self::HoldEnded { hold } => write!(f, "{hold} ended"),

@@ -6,6 +6,7 @@ use crate::admission::Admission;
 use crate::autoscaler::Autoscaler;
 use crate::controller::{Batch, Controller, Service};
 use crate::device::{CountOnly, DeviceChooser, Sharing};
+use crate::fault::DriverFailures;
 use crate::ids::{ControllerId, PoolId, PoolSet, QueueId, SchedulerId, TenantId};
 use crate::policy::Policy;
 use crate::speed::{ReferenceSpeed, SpeedModel};
@@ -55,15 +56,18 @@ pub struct PoolSettings {
     pub devices: Box<dyn DeviceChooser>,
     /// How long a failure goes unnoticed.
     pub detection_delay: SimDuration,
+    /// How often the driver of a starting node fails to come up; `None`: never.
+    pub driver: Option<DriverFailures>,
 }
 
 impl Default for PoolSettings {
-    /// Exclusive GPUs, count-only devices, failures noticed at once.
+    /// Exclusive GPUs, count-only devices, failures noticed at once, drivers that come up.
     fn default() -> Self {
         Self {
             sharing: Sharing::Exclusive,
             devices: Box::new(CountOnly),
             detection_delay: SimDuration::ZERO,
+            driver: None,
         }
     }
 }
@@ -148,6 +152,13 @@ impl Platform {
     #[must_use]
     pub const fn rdma(mut self, rdma: bool) -> Self {
         self.rdma = Some(rdma);
+        self
+    }
+
+    /// The same with drivers that fail to come up now and then in every pool.
+    #[must_use]
+    pub fn driver_failures(mut self, driver: DriverFailures) -> Self {
+        self.pool_default.driver = Some(driver);
         self
     }
 

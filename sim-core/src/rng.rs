@@ -24,10 +24,12 @@ pub enum Purpose {
     Arrivals,
     /// What jobs ask for and how long they run.
     Jobs,
-    /// When nodes fail and how long repairs take.
+    /// What fails when, and how long repairs take.
     Faults,
     /// How long a rented node takes to start.
     Provisioning,
+    /// Whether the driver of a starting node comes up.
+    Drivers,
     /// What a policy draws, such as the seeded breaking of ties.
     Policy,
     /// Anything of an embedder's own.
@@ -42,6 +44,7 @@ impl Purpose {
             Self::Faults => 3,
             Self::Provisioning => 4,
             Self::Policy => 5,
+            Self::Drivers => 6,
             Self::Custom(n) => (1 << 32) | n as u64,
         }
     }

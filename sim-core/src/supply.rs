@@ -155,10 +155,12 @@ impl PoolSpec {
         self
     }
 
-    /// Nodes of one NVLink domain, at least one.
+    /// Nodes of one NVLink domain, at least one: as laid out, else as the model of node says.
     #[must_use]
     pub fn nodes_per_domain(&self) -> u32 {
-        self.layout.nodes_per_domain.unwrap_or(1).max(1)
+        let by_model = self.model.topology.as_ref();
+        let by_model = by_model.map_or(1, |topology| topology.nvlink_domain_nodes());
+        self.layout.nodes_per_domain.unwrap_or(by_model).max(1)
     }
 
     /// Nodes under one leaf switch; zero if they are in the rack that all such pools share.

@@ -132,6 +132,10 @@ pub enum TaskEnd {
     Evicted,
     /// Its node failed and that was noticed.
     NodeLost,
+    /// A GPU that it held failed and that was noticed.
+    GpuLost,
+    /// A maintenance window of its node opened.
+    Drained,
     /// The agent on its node refused it after it was bound.
     Refused(Refusal),
     /// Its controller ended it.

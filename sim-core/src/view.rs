@@ -4,8 +4,9 @@
 //! A view does not move while a component thinks.
 
 use crate::decision::{HoldFor, Keeps, Spot};
-use crate::device::{Grant, NodeFree, Sharing};
+use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
 use crate::fabric::{Level, Places};
+use crate::fault::Links;
 use crate::ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,
@@ -600,6 +601,25 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.node().noticed
+    }
+
+    /// GPUs that are known to have failed: out of service, no part of what is free.
+    #[must_use]
+    pub fn failed_gpus(&self) -> DeviceSet {
+        self.node().health.seen
+    }
+
+    /// Links of it that are down. They are seen at once: counters tell.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        self.node().health.links
+    }
+
+    /// When the maintenance window opens, or opened, for which it takes no new tasks; what runs then is
+    /// ended.
+    #[must_use]
+    pub fn maintenance(&self) -> Option<SimTime> {
+        self.node().health.window()
     }
 
     /// Whether tasks may be placed on it, as far as anybody knows.

@@ -42,6 +42,11 @@ pub(super) enum Command {
     /// far they are apart, how far two recordings of the real system are apart where there are two, and
     /// whether that passes. Exits with 1 if any row falls short. docs/VALIDATION.md tells how to read it.
     Validate(Validate),
+    /// Prints how the parts of a server are connected, as `nvidia-smi topo -m` does, and how fast.
+    ///
+    /// After the matrix and its legend: the bandwidth between every two GPUs, of an all-reduce over the
+    /// best and the worst set of each size, and to the network; then every figure's source.
+    Topo(Topo),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Lists the policies and their parameters.
@@ -130,4 +135,17 @@ pub(super) struct Validate {
     /// Cases at once; 0: as many as there are cores. It changes no result.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) threads: usize,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Topo {
+    /// A model that comes with the program (`--list` names them), or a TOML file of your own.
+    #[arg(value_name = "MODEL|FILE.toml", required_unless_present = "list")]
+    pub(super) model: Option<String>,
+    /// Draws the graph of its devices to this file.
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(super) svg: Option<PathBuf>,
+    /// Names the models that come with the program, one a line.
+    #[arg(long, conflicts_with = "model")]
+    pub(super) list: bool,
 }

@@ -6,7 +6,7 @@ use windtunnel::compare::{PlatformFigures, Price, ranked};
 use windtunnel::core::Horizon;
 use windtunnel::output::{FILES, manifest};
 use windtunnel::stats::Estimate;
-use windtunnel::{Comparison, ExperimentError, Scenario};
+use windtunnel::{Comparison, ExperimentError, Faults, Repair, Scenario};
 
 use super::Verdict;
 use super::args::Compare;
@@ -187,18 +187,33 @@ fn assumptions(scenario: &Scenario) -> Vec<String> {
             dollars(scenario.staff.usd_per_hour)
         ));
     }
-    if let Some(mtbf) = scenario.faults.mtbf {
-        parts.push(format!(
-            "a node fails every {}, for {}",
-            length(mtbf),
-            length(scenario.faults.mttr)
-        ));
-    }
+    parts.extend(failures(&scenario.faults));
     parts.push(match scenario.run.horizon {
         Horizon::After(end) => format!("ends at {}", length(end)),
         Horizon::Drain => "ends with the last job".to_owned(),
     });
     parts
+}
+
+/// What fails how often, for the line that says what is compared.
+fn failures(faults: &Faults) -> Option<String> {
+    let kinds = [
+        ("a node", faults.mtbf),
+        ("a GPU", faults.gpu_mtbf),
+        ("an NVLink", faults.nvlink_mtbf),
+        ("a network card", faults.nic_mtbf),
+    ];
+    let told = kinds
+        .iter()
+        .filter_map(|(what, mean)| Some((what, (*mean)?)));
+    let told: Vec<String> = told
+        .map(|(what, mean)| format!("{what} fails every {}", length(mean)))
+        .collect();
+    let repair = match faults.repair {
+        Repair::Exponential => format!("for {}", length(faults.mttr)),
+        Repair::Mixture => "mostly for minutes, at times for days".to_owned(),
+    };
+    (!told.is_empty()).then(|| format!("{}, {repair}", told.join(", ")))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for display")]

@@ -16,6 +16,7 @@ mod past;
 mod reasons;
 mod run;
 mod session;
+mod topo;
 mod validate;
 mod words;
 
@@ -42,6 +43,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(options) => explain::command(&options),
         Command::Diff(options) => diff::command(&options),
         Command::Validate(options) => validate::command(&options),
+        Command::Topo(options) => topo::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
         Command::Scenario { name } => scenario(&name),

@@ -1,8 +1,10 @@
 //! A scenario to the engine's own types.
 
+use std::sync::Arc;
+
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, Layout, MicroDollars, MilliCores, NodeModel, Platform,
-    Policy, PoolSpec, Price, Supply, Tenure,
+    Batch, DriverFailures, Elastic, Layout, MicroDollars, MilliCores, NodeModel, Platform, Policy,
+    PoolSpec, Price, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
@@ -18,13 +20,7 @@ impl Scenario {
             None => Supply::new(self.pools.iter().map(Pool::spec).collect()),
         };
         let supply = supply.with_fabric(self.fabric.fabric());
-        match self.faults.mtbf {
-            Some(mean_between) => supply.with_faults(ExponentialFaults {
-                mean_between,
-                mean_repair: self.faults.mttr,
-            }),
-            None => supply,
-        }
+        self.faults.befall(supply)
     }
 
     /// What runs on it.
@@ -54,6 +50,15 @@ impl Scenario {
             .sharing(spec.sharing)
             .detection_delay(spec.detection_delay)
             .batch(batch);
+        platform.pool_default.devices = spec.devices.chooser();
+        if spec.driver_failure.0 > 0 {
+            platform = platform.driver_failures(DriverFailures {
+                probability: spec.driver_failure,
+                retry_min: spec.driver_retry_min,
+                retry_max: spec.driver_retry_max,
+            });
+        }
+        platform.speed = spec.speed.model();
         platform.limit = spec.limit;
         platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);
@@ -78,12 +83,18 @@ impl Scenario {
 impl Pool {
     fn spec(&self) -> PoolSpec {
         let model = NodeModel {
-            name: format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            name: match &self.model {
+                Some(hardware) => hardware.name.clone(),
+                None => format!("{}x-{}", self.gpus_per_node, self.gpu_model),
+            },
             gpu_model: self.gpu_model.clone(),
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
             memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
-            topology: None,
+            topology: self
+                .model
+                .as_ref()
+                .map(|hardware| Arc::clone(hardware.topology())),
         };
         let mut price = Price {
             per_node_hour: self.usd_per_node_hour,

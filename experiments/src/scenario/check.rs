@@ -5,7 +5,7 @@ use std::path::Path;
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::{IN_CODE, PlatformSpec, Scenario, Staff, Workload};
+use super::{IN_CODE, PlatformSpec, Pool, Scenario, Staff, Workload};
 use crate::error::ExperimentError;
 
 /// How long jobs are submitted to a drawn workload that drains, unless it says otherwise.
@@ -33,8 +33,12 @@ impl Scenario {
             None if self.pools.is_empty() => return Err(nothing("pools")),
             None => {}
         }
+        self.pools.iter_mut().try_for_each(Pool::complete)?;
         if self.platforms.is_empty() {
             return Err(nothing("platforms"));
+        }
+        if let Some(behaviours) = &mut self.behaviours {
+            behaviours.read()?;
         }
         let staff = self.staff.clone();
         for place in 0..self.platforms.len() {
@@ -50,9 +54,14 @@ impl Scenario {
             platform.complete(&staff)?;
         }
         self.complete_workload();
-        self.supply()
-            .check()
-            .map_err(windtunnel_core::BuildError::from)?;
+        let supply = self.supply();
+        let known: Vec<&str> = supply.pools.iter().map(|pool| &*pool.name).collect();
+        if let Some((name, hint)) = self.faults.unknown_pool(&known) {
+            let hint = format!("{hint}the pools are: {}", known.join(", "));
+            let what = format!("faults.maintenance: there is no pool `{name}`");
+            return Err(ExperimentError::setting(what, hint));
+        }
+        supply.check().map_err(windtunnel_core::BuildError::from)?;
         Ok(self)
     }
 
@@ -109,8 +118,15 @@ impl Scenario {
         if let Some(path) = path {
             *path = folder.join(&*path);
         }
+        for pool in &mut self.pools {
+            pool.resolve(folder);
+        }
         if let Some(cluster) = &mut self.cluster {
             cluster.path = folder.join(&cluster.path);
+        }
+        let own = self.behaviours.as_mut();
+        if let Some(file) = own.and_then(|behaviours| behaviours.file.as_mut()) {
+            *file = folder.join(&*file);
         }
     }
 

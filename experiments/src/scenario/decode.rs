@@ -4,11 +4,15 @@ use toml::de::{DeTable, DeValue};
 use windtunnel_core::{Horizon, SimDuration};
 use windtunnel_policies::registry;
 
-use super::decode_workload::workload;
+use super::decode_workload::{weighted, workload};
 use super::fabric::{FabricSpec, Oversubscription};
+use super::faults::{FAULTS, Faults, faults};
 use super::fields::{Fields, Keys, whole, wrong};
+use super::hardware;
 use super::source::{Source, SourceError};
-use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
+use super::{
+    BehaviourMix, Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
+};
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -20,19 +24,35 @@ const SAMPLE_EVERY: SimDuration = SimDuration::from_hours(1);
 pub(super) const SCENARIO: Keys = Keys {
     what: "a scenario",
     required: &["scenario", "workload", "platforms"],
-    optional: &["pools", "cluster", "fabric", "faults", "staff"],
+    optional: &[
+        "behaviours",
+        "pools",
+        "cluster",
+        "fabric",
+        "faults",
+        "staff",
+    ],
 };
 pub(super) const RUN: Keys = Keys {
     what: "[scenario]",
     required: &["name"],
     optional: &["seeds", "horizon", "sample_every"],
 };
+pub(super) const BEHAVIOURS: Keys = Keys {
+    what: "[behaviours]",
+    required: &["mix"],
+    optional: &["file"],
+};
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
-    required: &["name", "gpus_per_node"],
+    required: &["name"],
     optional: &[
         "nodes",
         "rented",
+        "hardware",
+        "hardware_file",
+        "hardware_toml",
+        "gpus_per_node",
         "gpu_model",
         "cores",
         "memory_gib",
@@ -70,11 +90,6 @@ pub(super) const RENTED: Keys = Keys {
         "billing_minimum",
     ],
 };
-pub(super) const FAULTS: Keys = Keys {
-    what: "[faults]",
-    required: &[],
-    optional: &["mtbf", "mttr"],
-};
 pub(super) const STAFF: Keys = Keys {
     what: "[staff]",
     required: &[],
@@ -87,7 +102,12 @@ pub(super) const PLATFORM: Keys = Keys {
         "gang_timeout",
         "on_loss",
         "sharing",
+        "devices",
+        "speed",
         "detection_delay",
+        "driver_failure",
+        "driver_retry_min",
+        "driver_retry_max",
         "limit",
         "rdma",
         "staff_usd_per_hour",
@@ -131,6 +151,10 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             None => unreachable!("a required key"),
         },
         workload: workload(&top)?,
+        behaviours: match top.table("behaviours", &BEHAVIOURS)? {
+            Some(fields) => Some(behaviours(&fields)?),
+            None => None,
+        },
         pools: listed_pools,
         cluster: cluster.as_ref().map(listed).transpose()?,
         fabric,
@@ -214,6 +238,26 @@ fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
     Ok(seeds)
 }
 
+fn behaviours(fields: &Fields<'_>) -> Read<BehaviourMix> {
+    let example = "[behaviour, weight], such as [\"vision-training\", 30]";
+    let mix = weighted(fields, "mix", example)?.unwrap_or_default();
+    if mix.iter().all(|(_, weight)| *weight == 0) {
+        return Err(fields.wrong("mix", format!("it has at least one {example}")));
+    }
+    let file = match fields.value("file") {
+        Some(_) => Some(fields.name("file")?.into()),
+        None => None,
+    };
+    let mixed = BehaviourMix::new(file, mix);
+    // A file's own are looked at later, where paths are known.
+    if mixed.file.is_none()
+        && let Err(error) = mixed.clone().read()
+    {
+        return Err(fields.wrong("mix", error.to_string()));
+    }
+    Ok(mixed)
+}
+
 fn pool(fields: &Fields<'_>) -> Read<Pool> {
     let nodes = fields.whole("nodes", 1..=WHOLE_MAX)?;
     let rented = fields
@@ -224,13 +268,25 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
         let which = if nodes.is_some() { "rented" } else { "name" };
         return Err(fields.wrong(which, "a pool has either `nodes` (owned) or `rented`"));
     }
+    let has_hardware = hardware::is_given(fields)?;
+    if !has_hardware && fields.value("gpus_per_node").is_none() {
+        let label = "[[pools]] needs name, and gpus_per_node or hardware";
+        let at = fields.at.clone();
+        return Err(fields.source.error(at, "`gpus_per_node` is missing", label));
+    }
+    let text = |key: &str| fields.value(key).map(|_| fields.name(key)).transpose();
     Ok(Pool {
+        model: hardware::named(fields)?,
+        hardware: text("hardware")?,
+        hardware_file: text("hardware_file")?.map(Into::into),
+        hardware_toml: fields.text("hardware_toml")?.map(str::to_owned),
         name: fields.name("name")?,
         nodes,
         rented,
         gpus_per_node: fields.whole("gpus_per_node", 0..=16)?.unwrap_or_default(),
         gpu_model: match fields.value("gpu_model") {
             Some(_) => fields.name("gpu_model")?,
+            None if has_hardware => String::new(),
             None => "gpu".to_owned(),
         },
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
@@ -310,17 +366,6 @@ fn rented(fields: &Fields<'_>) -> Read<Rented> {
     Ok(rented)
 }
 
-fn faults(fields: &Fields<'_>) -> Read<Faults> {
-    let faults = Faults {
-        mtbf: fields.duration_or("mtbf", "never")?.unwrap_or_default(),
-        mttr: fields.duration("mttr")?.unwrap_or_default(),
-    };
-    if faults.mtbf.is_some_and(SimDuration::is_zero) {
-        return Err(fields.wrong("mtbf", "it is longer than 0s, or \"never\""));
-    }
-    Ok(faults)
-}
-
 fn staff(fields: &Fields<'_>) -> Read<Staff> {
     Ok(Staff {
         usd_per_hour: fields.dollars("usd_per_hour")?.unwrap_or_default(),
@@ -338,7 +383,27 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
     if let Err(error) = registry::policy(policy) {
         return Err(fields.wrong("policy", error.to_string()));
     }
+    let plain = PlatformSpec::new("", "");
+    let (least, most) = (
+        fields
+            .duration("driver_retry_min")?
+            .unwrap_or(plain.driver_retry_min),
+        fields
+            .duration("driver_retry_max")?
+            .unwrap_or(plain.driver_retry_max),
+    );
+    if least > most {
+        return Err(fields.wrong("driver_retry_min", "it is above driver_retry_max"));
+    }
+    if least.is_zero() {
+        return Err(fields.wrong("driver_retry_min", "it is longer than 0s"));
+    }
     Ok(PlatformSpec {
+        driver_failure: fields
+            .ppm("driver_failure", 0.0..=1.0)?
+            .unwrap_or(plain.driver_failure),
+        driver_retry_min: least,
+        driver_retry_max: most,
         name: fields.name("name")?,
         policy: policy.to_owned(),
         gang_timeout: fields
@@ -346,6 +411,12 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .unwrap_or_default(),
         on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
         sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
+        devices: fields
+            .word("devices", super::devices::DEVICES)?
+            .unwrap_or_default(),
+        speed: fields
+            .word("speed", super::speed::SPEED)?
+            .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),
         rdma: fields.flag("rdma")?,

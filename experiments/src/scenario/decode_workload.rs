@@ -9,7 +9,7 @@ use windtunnel_traces::synthetic::Preset;
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
 use super::source::did_you_mean;
-use super::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload, text};
+use super::{Drawn, FillPods, Log, Published, Rate, Saves, Stream, Table, Week, Workload, text};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -111,6 +111,8 @@ pub(super) fn keys_of(kind: &str) -> Keys {
     }
 }
 
+const TENANT_EXAMPLE: &str = "[tenant, weight], such as [\"vision\", 25]";
+
 #[derive(Clone, Copy)]
 enum Kind {
     Campus,
@@ -209,9 +211,11 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         duty_mean: share("duty_mean", default.duty_mean)?,
         duty_spread: share("duty_spread", default.duty_spread)?,
         startup: length("startup", default.startup)?,
-        checkpoint_interval: fields
-            .duration_or("checkpoint_interval", "never")?
-            .unwrap_or(default.checkpoint_interval),
+        checkpoint_interval: Saves::read(
+            fields,
+            length("checkpoint_cost", default.checkpoint_cost)?,
+            default.checkpoint_interval,
+        )?,
         checkpoint_cost: length("checkpoint_cost", default.checkpoint_cost)?,
         estimate_median: fields
             .number("estimate_median", 1e-3..=1_000.0)?
@@ -230,7 +234,7 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         cpu_heavy_factor: fields
             .whole("cpu_heavy_factor", 1..=1_000)?
             .unwrap_or(default.cpu_heavy_factor),
-        tenants: tenants(fields)?.unwrap_or(default.tenants),
+        tenants: weighted(fields, "tenants", TENANT_EXAMPLE)?.unwrap_or(default.tenants),
         failed: share("failed", default.failed)?,
         cancelled: share("cancelled", default.cancelled)?,
         level: fields.word("level", text::LEVEL)?.unwrap_or(default.level),
@@ -295,26 +299,26 @@ fn gpu_mix(fields: &Fields<'_>) -> Read<Option<Vec<(u32, u32)>>> {
         .map(Some)
 }
 
-/// `[[tenant, weight], …]`.
-fn tenants(fields: &Fields<'_>) -> Read<Option<Vec<(String, u32)>>> {
-    let Some(list) = fields.list("tenants")? else {
+/// `[[name, weight], …]`; `example` says so in messages.
+pub(super) fn weighted(
+    fields: &Fields<'_>,
+    key: &str,
+    example: &str,
+) -> Read<Option<Vec<(String, u32)>>> {
+    let Some(list) = fields.list(key)? else {
         return Ok(None);
     };
     let pair = |value: &Spanned<DeValue<'_>>| {
-        let bad = |label: String| wrong(fields.source, value.span(), "tenants", label);
+        let bad = |label: String| wrong(fields.source, value.span(), key, label);
         let DeValue::Array(pair) = value.get_ref() else {
-            return Err(bad(
-                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
-            ));
+            return Err(bad(format!("expected {example}")));
         };
         match (pair.first().map(Spanned::get_ref), pair.get(1)) {
             (Some(DeValue::String(name)), Some(weight)) if pair.len() == 2 => {
                 let weight = whole(weight.get_ref(), &(0..=1_000_000)).map_err(bad)?;
                 Ok((name.clone().into_owned(), weight))
             }
-            _ => Err(bad(
-                "expected [tenant, weight], such as [\"vision\", 25]".to_owned()
-            )),
+            _ => Err(bad(format!("expected {example}"))),
         }
     };
     list.into_iter()

@@ -4,22 +4,22 @@ use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use windtunnel_core::{MicroDollars, SimDuration};
+use windtunnel_core::{MicroDollars, Ppm, SimDuration};
 
 use super::source::{Source, SourceError, did_you_mean};
 use super::text::Words;
 
 /// The keys of a kind of table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// How messages call the table.
-    pub(super) what: &'static str,
-    pub(super) required: &'static [&'static str],
-    pub(super) optional: &'static [&'static str],
+    pub(crate) what: &'static str,
+    pub(crate) required: &'static [&'static str],
+    pub(crate) optional: &'static [&'static str],
 }
 
 impl Keys {
-    pub(super) fn all(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.required.iter().chain(self.optional).copied()
     }
 
@@ -36,16 +36,16 @@ type Found<T> = Result<T, Box<SourceError>>;
 
 /// A table whose keys have been checked.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
-    pub(super) source: Source<'a>,
+pub(crate) struct Fields<'a> {
+    pub(crate) source: Source<'a>,
     table: &'a DeTable<'a>,
     /// Where the table begins.
-    pub(super) at: Range<usize>,
+    pub(crate) at: Range<usize>,
 }
 
 impl<'a> Fields<'a> {
     /// Checks the keys of a table.
-    pub(super) fn new(
+    pub(crate) fn new(
         source: Source<'a>,
         keys: &Keys,
         table: &'a DeTable<'a>,
@@ -81,17 +81,17 @@ impl<'a> Fields<'a> {
         Ok(this)
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+    pub(crate) fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.table.get(key)
     }
 
     /// An error that points at the value of a key, or at the table if the key is not given.
-    pub(super) fn wrong(&self, key: &str, label: impl Into<String>) -> Box<SourceError> {
+    pub(crate) fn wrong(&self, key: &str, label: impl Into<String>) -> Box<SourceError> {
         let at = self.value(key).map_or(self.at.clone(), Spanned::span);
         wrong(self.source, at, key, label)
     }
 
-    pub(super) fn text(&self, key: &str) -> Found<Option<&'a str>> {
+    pub(crate) fn text(&self, key: &str) -> Found<Option<&'a str>> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is a name: neither empty nor of several lines.
-    pub(super) fn name(&self, key: &str) -> Found<String> {
+    pub(crate) fn name(&self, key: &str) -> Found<String> {
         let name = self.text(key)?.unwrap_or_default();
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             return Err(self.wrong(
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
         Ok(name.to_owned())
     }
 
-    pub(super) fn flag(&self, key: &str) -> Found<Option<bool>> {
+    pub(crate) fn flag(&self, key: &str) -> Found<Option<bool>> {
         match self.value(key).map(Spanned::get_ref) {
             None => Ok(None),
             Some(DeValue::Boolean(flag)) => Ok(Some(*flag)),
@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: Words<T>) -> Found<Option<T>> {
+    pub(crate) fn word<T: Copy>(&self, key: &str, words: Words<T>) -> Found<Option<T>> {
         let Some(word) = self.text(key)? else {
             return Ok(None);
         };
@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
         Err(self.wrong(key, format!("{hint}it is one of: {}", known.join(", "))))
     }
 
-    pub(super) fn duration(&self, key: &str) -> Found<Option<SimDuration>> {
+    pub(crate) fn duration(&self, key: &str) -> Found<Option<SimDuration>> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A duration or a word that says that there is none.
-    pub(super) fn duration_or(&self, key: &str, none: &str) -> Found<Option<Option<SimDuration>>> {
+    pub(crate) fn duration_or(&self, key: &str, none: &str) -> Found<Option<Option<SimDuration>>> {
         match self.value(key).map(Spanned::get_ref) {
             Some(DeValue::String(text)) if text == none => Ok(Some(None)),
             _ => match self.duration(key) {
@@ -171,7 +171,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within a range.
-    pub(super) fn whole<T>(&self, key: &str, range: RangeInclusive<T>) -> Found<Option<T>>
+    pub(crate) fn whole<T>(&self, key: &str, range: RangeInclusive<T>) -> Found<Option<T>>
     where
         T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
     {
@@ -184,7 +184,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within a range, or the word `none`.
-    pub(super) fn whole_or_none<T>(
+    pub(crate) fn whole_or_none<T>(
         &self,
         key: &str,
         range: RangeInclusive<T>,
@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A number within a range.
-    pub(super) fn number(&self, key: &str, range: RangeInclusive<f64>) -> Found<Option<f64>> {
+    pub(crate) fn number(&self, key: &str, range: RangeInclusive<f64>) -> Found<Option<f64>> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
@@ -219,8 +219,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A number within a range, to the nearest millionth.
+    pub(crate) fn ppm(&self, key: &str, range: RangeInclusive<f64>) -> Found<Option<Ppm>> {
+        let number = self.number(key, range)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturated; ranges are small and not negative"
+        )]
+        Ok(number.map(|number| Ppm((number * 1e6).round() as u32)))
+    }
+
     /// A number within a range, or the word `none`.
-    pub(super) fn number_or_none(
+    pub(crate) fn number_or_none(
         &self,
         key: &str,
         range: RangeInclusive<f64>,
@@ -236,13 +247,13 @@ impl<'a> Fields<'a> {
     }
 
     /// An amount in dollars.
-    pub(super) fn dollars(&self, key: &str) -> Found<Option<MicroDollars>> {
+    pub(crate) fn dollars(&self, key: &str) -> Found<Option<MicroDollars>> {
         let number = self.number(key, 0.0..=1e9)?;
         Ok(number.and_then(MicroDollars::from_dollars))
     }
 
     /// The elements of a list.
-    pub(super) fn list(&self, key: &str) -> Found<Option<Vec<&'a Spanned<DeValue<'a>>>>> {
+    pub(crate) fn list(&self, key: &str) -> Found<Option<Vec<&'a Spanned<DeValue<'a>>>>> {
         match self.value(key).map(Spanned::get_ref) {
             None => Ok(None),
             Some(DeValue::Array(list)) => Ok(Some(list.iter().collect())),
@@ -251,7 +262,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of whole numbers of a fixed length.
-    pub(super) fn weights<const N: usize>(&self, key: &str) -> Found<[u16; N]> {
+    pub(crate) fn weights<const N: usize>(&self, key: &str) -> Found<[u16; N]> {
         let list = self.list(key)?.unwrap_or_default();
         let mut weights = [0; N];
         if list.len() != N {
@@ -266,7 +277,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A table below this one.
-    pub(super) fn table(&self, key: &str, keys: &Keys) -> Found<Option<Self>> {
+    pub(crate) fn table(&self, key: &str, keys: &Keys) -> Found<Option<Self>> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
@@ -274,7 +285,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The tables of a list.
-    pub(super) fn tables(&self, key: &str, keys: &Keys) -> Found<Vec<Self>> {
+    pub(crate) fn tables(&self, key: &str, keys: &Keys) -> Found<Vec<Self>> {
         let list = self.list(key)?.unwrap_or_default();
         list.into_iter()
             .map(|value| self.below(key, keys, value))
@@ -293,7 +304,7 @@ impl<'a> Fields<'a> {
 }
 
 /// An error about the value of a key.
-pub(super) fn wrong(
+pub(crate) fn wrong(
     source: Source<'_>,
     at: Range<usize>,
     key: &str,
@@ -303,7 +314,7 @@ pub(super) fn wrong(
 }
 
 /// A whole number within a range, or what is wrong with it.
-pub(super) fn whole<T>(value: &DeValue<'_>, range: &RangeInclusive<T>) -> Result<T, String>
+pub(crate) fn whole<T>(value: &DeValue<'_>, range: &RangeInclusive<T>) -> Result<T, String>
 where
     T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
 {
@@ -318,7 +329,7 @@ where
 }
 
 /// What a value is, for messages.
-pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",

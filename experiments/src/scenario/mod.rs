@@ -4,29 +4,47 @@
 //! back from a manifest. Reading and [`complete`](Scenario::complete) spell every default out, so
 //! that what a manifest echoes is all there is to know.
 
+mod behaviours;
 mod build;
 mod check;
 mod cluster;
 mod decode;
 mod decode_workload;
+mod devices;
 mod fabric;
-mod fields;
+mod faults;
+pub(crate) mod fields;
+mod hardware;
 mod load;
 mod locate;
+mod saves;
 mod schema;
-mod source;
+pub(crate) mod source;
+mod speed;
 pub(crate) mod text;
 mod workload;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+use windtunnel_core::{
+    DriverFailures, Horizon, LimitMode, MicroDollars, OnLoss, Ppm, Sharing, SimDuration,
+};
 
+use crate::hardware::HardwareModel;
+
+pub use behaviours::BehaviourMix;
 pub use cluster::Cluster;
+pub use devices::Devices;
 pub use fabric::{FabricSpec, Oversubscription};
+pub use faults::{Faults, Fleet, Maintenance, Repair};
 pub use load::{EMBEDDED, Embedded};
+pub use saves::Saves;
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
+pub use speed::SpeedWord;
 pub use workload::{Drawn, FillPods, Log, Published, Rate, Stream, Table, Week, Workload};
 
 /// What is run: one workload on one supply, under each of the platforms, with each of the seeds.
@@ -46,6 +64,9 @@ pub struct Scenario {
     pub run: Run,
     /// The jobs.
     pub workload: Workload,
+    /// How the jobs use their GPUs, for platforms whose speed model asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviours: Option<BehaviourMix>,
     /// The hardware; a pool's place is its id in the engine. Either pools or a cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
@@ -102,13 +123,23 @@ pub struct Pool {
     /// How it is rented.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rented: Option<Rented>,
-    /// GPUs of a node, at most 16; 0 for a pool without GPUs.
+    /// What a node is, by the name of a model that comes with the program (`windtunnel topo --list`):
+    /// GPUs, cores, memory, and how they are connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// The same from a TOML file of your own, relative to the scenario file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_file: Option<PathBuf>,
+    /// The same as text; what a file becomes once it was read, so that a manifest needs no other file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_toml: Option<String>,
+    /// GPUs of a node, at most 16; 0 for a pool without GPUs. With hardware: as that has.
     pub gpus_per_node: u8,
-    /// The model of the GPUs, by which jobs ask for them.
+    /// The model of the GPUs, by which jobs ask for them. With hardware: as that has, unless given.
     pub gpu_model: String,
-    /// CPU cores of a node.
+    /// CPU cores of a node. With hardware: as that has, unless given.
     pub cores: u32,
-    /// Memory of a node in GiB.
+    /// Memory of a node in GiB. With hardware: as that has, unless given.
     pub memory_gib: u32,
     /// Price in $ per node and hour.
     #[serde(serialize_with = "text::dollars")]
@@ -120,6 +151,9 @@ pub struct Pool {
     /// Nodes under one leaf switch; not given: as in `[fabric]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes_per_rack: Option<u32>,
+    /// The hardware, once it was looked up.
+    #[serde(skip)]
+    model: Option<Arc<HardwareModel>>,
 }
 
 impl Pool {
@@ -160,20 +194,6 @@ pub struct Rented {
     pub billing_minimum: SimDuration,
 }
 
-/// Exponential node faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Faults {
-    /// Mean time between a repair and the next failure of one node, or `never`.
-    #[serde(serialize_with = "text::never")]
-    #[schemars(with = "String")]
-    pub mtbf: Option<SimDuration>,
-    /// Mean time to repair.
-    #[serde(serialize_with = "text::duration")]
-    #[schemars(with = "String")]
-    pub mttr: SimDuration,
-}
-
 /// What the people cost who run it; both add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -208,10 +228,32 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::sharing")]
     #[schemars(with = "String", extend("enum" = ["exclusive", "fractions"]))]
     pub sharing: Sharing,
+    /// Who chooses devices inside a node: `count-only`, `arbitrary`, `nvidia-plugin`, `kubelet-` or
+    /// `slurm-` with how strictly it aligns.
+    #[serde(serialize_with = "text::devices")]
+    #[schemars(with = "String", extend("enum" = devices::words()))]
+    pub devices: Devices,
+    /// How fast jobs run: `reference` (the same everywhere) or `topology` (by links, GPU models,
+    /// neighbours and phases, as far as jobs have behaviours).
+    #[serde(serialize_with = "text::speed")]
+    #[schemars(with = "String", extend("enum" = ["reference", "topology"]))]
+    pub speed: SpeedWord,
     /// How long the failure of a node goes unnoticed.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
     pub detection_delay: SimDuration,
+    /// Probability that the driver of a node does not come up when the node boots or was repaired, 0 to 1.
+    #[serde(serialize_with = "text::ppm")]
+    #[schemars(with = "f64")]
+    pub driver_failure: Ppm,
+    /// Shortest time until it is tried again.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub driver_retry_min: SimDuration,
+    /// Longest time until it is tried again.
+    #[serde(serialize_with = "text::duration")]
+    #[schemars(with = "String")]
+    pub driver_retry_max: SimDuration,
     /// Who enforces walltime limits: `exact` (the controller), `policy`, or `ignore`.
     #[serde(serialize_with = "text::limit")]
     #[schemars(with = "String", extend("enum" = ["exact", "policy", "ignore"]))]
@@ -253,7 +295,12 @@ impl PlatformSpec {
             gang_timeout: None,
             on_loss: OnLoss::default(),
             sharing: Sharing::default(),
+            devices: Devices::default(),
+            speed: SpeedWord::default(),
             detection_delay: SimDuration::ZERO,
+            driver_failure: Ppm(0),
+            driver_retry_min: DriverFailures::default().retry_min,
+            driver_retry_max: DriverFailures::default().retry_max,
             limit: LimitMode::default(),
             rdma: None,
             staff_usd_per_hour: None,

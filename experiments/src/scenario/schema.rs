@@ -3,16 +3,18 @@
 use serde_json::Value;
 
 use super::fields::Keys;
-use super::{decode, decode_workload};
+use super::{decode, decode_workload, faults};
 
 /// The keys of each table: what the reader needs is what the schema says.
-const TABLES: [(&str, Keys); 9] = [
+const TABLES: [(&str, Keys); 11] = [
     ("Run", decode::RUN),
+    ("BehaviourMix", decode::BEHAVIOURS),
     ("Pool", decode::POOL),
     ("Cluster", decode::CLUSTER),
     ("FabricSpec", decode::FABRIC),
     ("Rented", decode::RENTED),
-    ("Faults", decode::FAULTS),
+    ("Faults", faults::FAULTS),
+    ("Maintenance", faults::MAINTENANCE),
     ("Staff", decode::STAFF),
     ("PlatformSpec", decode::PLATFORM),
     ("Week", decode_workload::WEEK),

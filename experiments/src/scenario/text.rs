@@ -4,11 +4,15 @@
 
 use serde::{Serialize, Serializer};
 use windtunnel_core::{
-    Horizon, Level, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration, Transport,
+    Horizon, Level, LimitMode, MicroDollars, OnLoss, Ppm, Sharing, SimDuration, Transport,
 };
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
 use windtunnel_traces::synthetic::Preset;
+
+use super::devices::{DEVICES, Devices};
+use super::faults::{Fleet, Repair};
+use super::speed::{SPEED, SpeedWord};
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -24,6 +28,11 @@ pub(crate) const LIMIT: Words<LimitMode> = &[
 ];
 pub(crate) const ON_LOSS: Words<OnLoss> =
     &[("restart", OnLoss::Restart), ("replace", OnLoss::Replace)];
+pub(crate) const FLEET: Words<Fleet> = &[("none", Fleet::None), ("llama3", Fleet::Llama3)];
+pub(crate) const REPAIR: Words<Repair> = &[
+    ("exponential", Repair::Exponential),
+    ("mixture", Repair::Mixture),
+];
 pub(crate) const PROCESSORS: Words<Processors> =
     &[("cores", Processors::Cores), ("gpus", Processors::Gpus)];
 pub(crate) const SIZE: Words<Size> = &[("used", Size::Used), ("requested", Size::Requested)];
@@ -59,6 +68,16 @@ fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(SHARING, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn devices<S: Serializer>(value: &Devices, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(DEVICES, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn speed<S: Serializer>(value: &SpeedWord, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(SPEED, value))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -109,6 +128,22 @@ pub(super) fn transport<S: Serializer>(value: &Transport, out: S) -> Result<S::O
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn level<S: Serializer>(value: &Option<Level>, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(LEVEL, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn fleet<S: Serializer>(value: &Fleet, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(FLEET, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn repair<S: Serializer>(value: &Repair, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(REPAIR, value))
+}
+
+/// A number of millionths; the nearest float names them exactly.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn ppm<S: Serializer>(value: &Ppm, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(f64::from(value.0) / 1e6)
 }
 
 /// `2h 30m`.

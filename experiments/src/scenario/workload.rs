@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{Bytes, Checkpoint, Level, SimDuration};
+use windtunnel_core::{Bytes, Level, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::openb::Fill;
 use windtunnel_traces::swf::{Limit, Processors, Size, SwfOptions, TenantOf};
 use windtunnel_traces::synthetic::{self, Pattern, Poisson, Preset, Synthetic};
 
-use super::text;
+use super::{Saves, text};
 
 /// The jobs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -119,10 +119,10 @@ pub struct Drawn {
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
     pub startup: SimDuration,
-    /// Running time between saves of jobs with more than one GPU, or `never`.
-    #[serde(serialize_with = "text::never")]
+    /// Running time between saves of jobs with more than one GPU; `young-daly`: what suits the job's size,
+    /// the cost of a save and the faults; or `never`.
     #[schemars(with = "String")]
-    pub checkpoint_interval: Option<SimDuration>,
+    pub checkpoint_interval: Saves,
     /// What one save costs.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
@@ -176,7 +176,7 @@ impl Drawn {
             duty_mean: 1.0,
             duty_spread: 0.0,
             startup: SimDuration::ZERO,
-            checkpoint_interval: None,
+            checkpoint_interval: Saves::Never,
             checkpoint_cost: SimDuration::ZERO,
             estimate_median: 1.0,
             estimate_sigma: 0.0,
@@ -209,7 +209,9 @@ impl Drawn {
             duty_mean: drawn.duty_mean,
             duty_spread: drawn.duty_spread,
             startup: drawn.startup,
-            checkpoint_interval: drawn.checkpoint.map(|c| c.interval),
+            checkpoint_interval: drawn
+                .checkpoint
+                .map_or(Saves::Never, |c| Saves::Every(c.interval)),
             checkpoint_cost: drawn.checkpoint.map_or(SimDuration::ZERO, |c| c.cost),
             estimate_median: drawn.estimate_median,
             estimate_sigma: drawn.estimate_sigma,
@@ -250,10 +252,7 @@ impl Drawn {
             duty_mean: self.duty_mean,
             duty_spread: self.duty_spread,
             startup: self.startup,
-            checkpoint: self.checkpoint_interval.map(|interval| Checkpoint {
-                interval,
-                cost: self.checkpoint_cost,
-            }),
+            checkpoint: self.checkpoint_interval.checkpoint(self.checkpoint_cost),
             estimate_median: self.estimate_median,
             estimate_sigma: self.estimate_sigma,
             limit_factor: self.limit_factor,

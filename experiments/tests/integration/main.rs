@@ -6,17 +6,20 @@
 
 mod bad_input;
 mod bad_scenario;
+mod behaviours;
 mod diff;
 mod explain;
 mod fgd;
 mod files;
 mod fragmentation;
 mod golden;
+mod hardware;
 mod library;
 mod logs;
 mod notes;
 mod openb;
 mod own;
+mod pollux;
 mod says;
 mod support;
 mod validate;

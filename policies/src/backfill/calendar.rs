@@ -70,8 +70,8 @@ impl Calendar {
     pub(super) fn rebuild(&mut self, view: &View<'_>) {
         let nodes: Vec<Amount> = (0..view.node_count())
             .map(|node| {
-                let node = view.node(NodeId(u32::try_from(node).unwrap_or(u32::MAX)));
-                Amount::of_node(node.capacity(), node.is_open())
+                let node = NodeId(u32::try_from(node).unwrap_or(u32::MAX));
+                Amount::of_node(view.node(node))
             })
             .collect();
         let mut profile = Profile::new(&nodes);

@@ -2,7 +2,7 @@
 
 use std::ops::{AddAssign, Neg};
 
-use windtunnel_core::{NodeFree, NodeId, SimTime, TaskRequest};
+use windtunnel_core::{NodeFree, NodeId, NodeView, SimTime, TaskRequest};
 
 /// Whole GPUs, CPU and memory; below zero where somebody stays longer than was thought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,13 +22,14 @@ impl Amount {
         }
     }
 
-    /// What an empty node has; nothing if it takes no tasks.
-    pub(super) fn of_node(capacity: &NodeFree, open: bool) -> Self {
-        if !open {
+    /// What an empty node has, without GPUs that are out of service; nothing if it takes no tasks.
+    pub(super) fn of_node(node: NodeView<'_>) -> Self {
+        if !node.is_open() {
             return Self::default();
         }
+        let capacity = node.capacity();
         Self {
-            gpus: i64::from(capacity.devices),
+            gpus: i64::from(capacity.devices) - i64::from(node.failed_gpus().len()),
             cpu: i64::from(capacity.cpu),
             memory: signed(capacity.memory),
         }

@@ -206,7 +206,7 @@ fn fifo_says_who_blocks() {
 /// everything ends, whatever is promised meanwhile.
 #[test]
 fn nodes_fail_under_promises() {
-    use windtunnel_core::{Fault, ListedFaults, PoolId};
+    use windtunnel_core::{Fault, FaultKind, ListedFaults, PoolId};
     let mut dice = crate::support::Dice(9 << 32);
     for seed in 0..12 {
         let mut jobs = crate::support::mixed_jobs(seed, 80);
@@ -219,9 +219,15 @@ fn nodes_fail_under_promises() {
             };
         }
         let faults = (0..6).map(|n| {
-            let fault = Fault {
-                at: at(5 + 20 * n + dice.roll(10)),
-                repair: crate::support::secs(1 + dice.roll(30)),
+            let mut fault = Fault::node(
+                at(5 + 20 * n + dice.roll(10)),
+                crate::support::secs(1 + dice.roll(30)),
+            );
+            let lead = crate::support::secs(n);
+            fault.what = match (seed % 3, n % 3) {
+                (1, 0) => FaultKind::Gpu(u8::try_from(n).unwrap()),
+                (2, 0) => FaultKind::Drain { lead },
+                _ => fault.what,
             };
             (PoolId(0), u32::try_from(n % 3).unwrap(), fault)
         });

@@ -5,11 +5,12 @@
 
 use windtunnel_core::{
     Admission, AdmissionCommand, Admissions, Advance, Autoscaler, Batch, Bytes, Claim, CloudQuota,
-    Commit, Decision, Decisions, Elastic, ExponentialFaults, Fit, GpuRequest, HoldFor, HoldPart,
-    JobList, JobSpec, JobView, Keeps, News, NoObserver, NodeModel, Outcome, Platform, Policy,
-    PoolId, PoolSet, PoolSpec, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling,
-    ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot,
-    Supply, TaskRequest, TaskState, TaskView, Then, View, WouldFit,
+    Commit, Decision, Decisions, DriverFailures, Elastic, ExponentialFaults, Fit, FleetFaults,
+    GpuRequest, HoldFor, HoldPart, JobList, JobSpec, JobView, Keeps, MaintenanceWindows, News,
+    NoObserver, NodeModel, Outcome, Platform, Policy, PoolId, PoolSet, PoolSpec, Ppm, Promise,
+    QueueId, Reason, RepairTimes, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    SchedulerId, SeveralFaults, Sharing, SimDuration, SimTime, Simulation, Spot, Supply,
+    TaskRequest, TaskState, TaskView, Then, View, WouldFit,
 };
 
 use crate::support::{at, same, secs};
@@ -431,6 +432,25 @@ fn chaos_under(seed: u64, ledger: bool, policy: Box<dyn Policy>) -> Simulation {
         mean_between: secs(200),
         mean_repair: secs(30),
     });
+    if seed % 2 == 1 {
+        let every = |seconds| Some(secs(seconds));
+        let parts = FleetFaults {
+            node: every(900),
+            gpu: every(400),
+            nvlink: every(900),
+            nic: every(900),
+            slow: every(900),
+            repair: RepairTimes::Exponential(secs(30)),
+            slow_for: RepairTimes::Fixed(secs(20)),
+            ..FleetFaults::none()
+        };
+        let windows = MaintenanceWindows {
+            lead: secs(9),
+            ..MaintenanceWindows::once(SimTime::from_secs(40), secs(6))
+        };
+        let all = SeveralFaults::default().and(parts);
+        supply = supply.with_faults(all.and(windows.every(secs(55))));
+    }
     supply.quotas.push(CloudQuota {
         pools: PoolSet::one(PoolId(1)),
         max_nodes: 3,
@@ -458,6 +478,11 @@ fn chaos_under(seed: u64, ledger: bool, policy: Box<dyn Policy>) -> Simulation {
                 .backoff(secs(2), secs(20)),
         )
         .detection_delay(secs(dice.roll(2) * 15))
+        .driver_failures(DriverFailures {
+            probability: Ppm(if seed % 2 == 1 { 200_000 } else { 0 }),
+            retry_min: secs(2),
+            retry_max: secs(5),
+        })
         .autoscaler(Whims {
             dice: Dice(seed * 2 + 13),
         });

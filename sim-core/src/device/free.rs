@@ -188,6 +188,15 @@ impl NodeFree {
         self.memory += other.memory;
     }
 
+    /// The same without some GPUs.
+    pub(crate) fn without(mut self, devices: DeviceSet) -> Self {
+        for device in devices.iter() {
+            self.milli -= u32::from(std::mem::take(&mut self.left[device]));
+        }
+        self.idle &= !devices.0;
+        self
+    }
+
     /// Whether nothing of it is more than in `other`, another state of the same node.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let lefts = self.left.iter().zip(&other.left);

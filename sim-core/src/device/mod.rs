@@ -1,11 +1,17 @@
 //! GPUs inside one node: which are free, how they are shared, and who chooses among them.
 
+mod agents;
 mod choose;
+mod cores;
 mod free;
 mod sharing;
 
+pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyAware, TopologyManager};
 pub(crate) use choose::count_only;
-pub use choose::{ChooserClone, CountOnly, DeviceChooser, DeviceRequest, Refusal};
+pub use choose::{
+    Choice, ChooserClone, CountOnly, DeviceChooser, DeviceRequest, NodeState, Refusal,
+};
+pub use cores::{Cores, MAX_NUMA};
 pub use free::NodeFree;
 pub use sharing::Sharing;
 
@@ -78,5 +84,13 @@ impl Grant {
     #[must_use]
     pub const fn milli(self) -> u32 {
         self.devices.len() * self.milli_each as u32
+    }
+
+    /// The same without some devices.
+    pub(crate) const fn without(self, devices: DeviceSet) -> Self {
+        Self {
+            devices: DeviceSet(self.devices.0 & !devices.0),
+            milli_each: self.milli_each,
+        }
     }
 }

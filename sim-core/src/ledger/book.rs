@@ -74,6 +74,8 @@ pub(crate) struct PoolBook {
     reserved_sum: u64,
     /// `idle.held` per reason, by reserved tasks.
     reserved: [u64; REASONS],
+    /// Whether anything free is stranded, fragmented or not enough.
+    is_short: bool,
     /// Nodes that are paid.
     pub(crate) nodes: Gauge,
     /// Rented time as it is billed, beyond what was exactly used [node-ns].
@@ -135,6 +137,7 @@ impl Ledger {
             held_mask: 0,
             reserved_sum: 0,
             reserved: [0; REASONS],
+            is_short: false,
             nodes: Gauge::default(),
             billed_extra: 0,
         };
@@ -220,12 +223,14 @@ impl Ledger {
     }
 
     /// Sets what a pool's free, down and provisioning capacity is booked under from now on.
+    ///
+    /// Nearly always little of it is other than before; what can't be is not looked at.
     pub(crate) fn set_idle(&mut self, pool: PoolId, state: &Pool, charge: &Charge, now: SimTime) {
         let book = &mut self.pools[pool.index()];
         let totals = &state.totals;
         let ppm = |milli: u64| milli * u64::from(PPM);
-        let mut charged = charge.stranded + charge.fragmented + charge.insufficient;
-        // Seventeen reasons, nearly always none of them: look only where something is held.
+        let short = charge.stranded + charge.fragmented + charge.insufficient;
+        let mut charged = short;
         let mut look = charge.held_mask | book.held_mask;
         if totals.held_sum > 0 || book.reserved_sum > 0 {
             look = (1 << REASONS) - 1;
@@ -240,16 +245,18 @@ impl Ledger {
             .free
             .checked_sub(charged)
             .expect("more charged than was free");
-        book.nodes.set(totals.paid_nodes, now);
-        for (bucket, milli) in [
-            (Bucket::Provisioning, totals.provisioning),
-            (Bucket::Down, totals.down),
-            (Bucket::IdleNoDemand, free),
-            (Bucket::IdleInsufficient, charge.insufficient),
-            (Bucket::IdleFragmented, charge.fragmented),
-            (Bucket::IdleStranded, charge.stranded),
-        ] {
-            book.buckets[bucket.index()].set(ppm(milli), now);
+        let mut set = |bucket: Bucket, milli| book.buckets[bucket.index()].set(ppm(milli), now);
+        set(Bucket::IdleNoDemand, free);
+        if short > 0 || book.is_short {
+            set(Bucket::IdleInsufficient, charge.insufficient);
+            set(Bucket::IdleFragmented, charge.fragmented);
+            set(Bucket::IdleStranded, charge.stranded);
+            book.is_short = short > 0;
+        }
+        if state.reshaped {
+            set(Bucket::Provisioning, totals.provisioning);
+            set(Bucket::Down, totals.down);
+            book.nodes.set(totals.paid_nodes, now);
         }
     }
 

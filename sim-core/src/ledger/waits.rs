@@ -9,6 +9,7 @@
 use smallvec::SmallVec;
 
 use super::book::Charge;
+use super::probe::Watch;
 use crate::by_reason::bits;
 use crate::decision::Keeps;
 use crate::ids::{DemandId, PoolSet, QueueId, SchedulerId};
@@ -78,21 +79,23 @@ pub(crate) struct Active {
     pub(crate) accepted: PoolSet,
     /// GPUs of one unit, if every pool grants the same; else 0.
     pub(crate) rigid_milli: u64,
-    /// GPUs of one unit.
-    pub(crate) milli: u64,
-    /// GPUs per task and tasks, if it is whole GPUs and nothing else.
-    pub(crate) plain: Option<(usize, u64)>,
+    /// GPUs per task if it is whole GPUs and nothing else, and so rigid; else 0.
+    pub(crate) plain_gpus: u16,
+    /// How many such tasks.
+    pub(crate) plain_tasks: u32,
 }
 
 impl Active {
     fn new(demand: DemandId, entry: &Demand, status: Status) -> Self {
+        let small = |(gpus, tasks)| Some((u16::try_from(gpus).ok()?, u32::try_from(tasks).ok()?));
+        let (plain_gpus, plain_tasks) = entry.plain.and_then(small).unwrap_or_default();
         Self {
             demand,
             status,
             accepted: entry.accepted,
             rigid_milli: if entry.rigid { entry.milli } else { 0 },
-            milli: entry.milli,
-            plain: entry.plain,
+            plain_gpus,
+            plain_tasks,
         }
     }
 }
@@ -133,12 +136,14 @@ pub(crate) struct Waits {
     /// Queues by scheduler.
     queues: Vec<Vec<QueueState>>,
     /// Unit shapes for which somebody waits.
-    active: Vec<Active>,
+    pub(super) active: Vec<Active>,
     /// Active shapes whose status is not known yet.
     fresh: Vec<DemandId>,
     sets: Vec<SetSums>,
     /// Sets by (number of pools, their ids).
     set_order: Vec<u32>,
+    /// When the probe must look again.
+    pub(super) watch: Watch,
     pub(crate) changed: bool,
 }
 
@@ -150,6 +155,12 @@ impl Waits {
 
     pub(crate) fn active(&self) -> &[Active] {
         &self.active
+    }
+
+    /// What the probe needs of a shape, if it is active.
+    pub(crate) fn active_shape(&self, demand: DemandId) -> Option<Active> {
+        let place = self.demands.get(demand.index())?.active?;
+        Some(self.active[place as usize])
     }
 
     /// Shapes to probe for the first time since they became active.
@@ -505,6 +516,12 @@ impl Waits {
         if self.is_idle() {
             return;
         }
+        if let [set] = &self.sets[..]
+            && let Some(pool) = set.pools.single()
+        {
+            set.charge_one(&mut free[pool.index()], &mut charges[pool.index()]);
+            return;
+        }
         let sets = || self.set_order.iter().map(|id| &self.sets[*id as usize]);
         let take = |free: &mut u64, demand: &mut u64| {
             let taken = (*free).min(*demand);
@@ -542,6 +559,25 @@ impl Waits {
                 }
             }
         }
+    }
+}
+
+impl SetSums {
+    /// The same as [`Waits::charge`] where this is all the demand and a single pool accepts it.
+    fn charge_one(&self, free: &mut u64, charge: &mut Charge) {
+        let mut take = |demand: u64| {
+            let taken = demand.min(*free);
+            *free -= taken;
+            taken
+        };
+        for at in bits(self.by.held_mask) {
+            let taken = take(self.by.held[at]);
+            charge.held[at] = taken;
+            charge.held_mask |= u32::from(taken > 0) << at;
+        }
+        charge.stranded = take(self.by.stranded);
+        charge.fragmented = take(self.by.fragmented);
+        charge.insufficient = take(self.by.insufficient);
     }
 }
 

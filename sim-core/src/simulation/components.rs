@@ -198,7 +198,13 @@ impl Simulation {
             let interest = self.inboxes.interest[kind.index()];
             let lost = matches!(
                 change.end,
-                Some(TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::Refused(_))
+                Some(
+                    TaskEnd::Evicted
+                        | TaskEnd::NodeLost
+                        | TaskEnd::GpuLost
+                        | TaskEnd::Drained
+                        | TaskEnd::Refused(_)
+                )
             );
             let limited =
                 || job.spec.request.limit.is_some() && self.world.limit == LimitMode::Exact;

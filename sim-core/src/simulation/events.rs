@@ -23,12 +23,14 @@ pub(super) enum Ev {
     Gate { slot: u32, task: u32 },
     /// A controller's deadline for a job passes.
     Deadline { slot: u32 },
-    /// A node fails.
-    Fail { node: NodeId, repair: SimTime },
-    /// A node's failure is noticed.
-    Notice { node: NodeId },
-    /// A node is repaired.
-    Repair { node: NodeId },
+    /// A fault begins.
+    Fault { source: u32 },
+    /// A stream of faults goes on.
+    NextFault { source: u32 },
+    /// A fault is noticed, or comes to what it was announced for.
+    Notice { node: NodeId, ailment: u32 },
+    /// A fault is over.
+    Repair { node: NodeId, ailment: u32 },
     /// A requested node's instance starts.
     Boot { node: NodeId },
     /// A booting node becomes usable.
@@ -39,6 +41,13 @@ pub(super) enum Ev {
     HoldEnd { hold: HoldId },
     /// A component asked to be woken.
     Wake { component: Component },
+}
+
+/// The next job to be submitted: its specification waits in the slot that will be the job's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    slot: u32,
+    submit: SimTime,
 }
 
 impl Simulation {
@@ -57,10 +66,7 @@ impl Simulation {
         let now = self.world.now;
         loop {
             let due = self.queue.peek_key().filter(|key| key.time == now);
-            let arrival = self
-                .next_arrival
-                .as_ref()
-                .is_some_and(|spec| spec.submit == now);
+            let arrival = self.next_arrival.is_some_and(|next| next.submit == now);
             if arrival && due.is_none_or(|key| key.phase > Phase::Submissions) {
                 self.submit_next()?;
             } else if due.is_some() {
@@ -88,9 +94,10 @@ impl Simulation {
                 self.changes += 1;
                 self.tell_controller(job, JobNews::DeadlinePassed);
             }
-            Ev::Fail { node, repair } => self.node_fails(node, repair),
-            Ev::Notice { node } => self.node_noticed(node),
-            Ev::Repair { node } => self.node_repaired(node),
+            Ev::Fault { source } => self.fault_begins(source),
+            Ev::NextFault { source } => self.schedule_fault(source),
+            Ev::Notice { node, ailment } => self.fault_is_due(node, ailment),
+            Ev::Repair { node, ailment } => self.fault_ends(node, ailment),
             Ev::Boot { node } => self.node_boots(node),
             Ev::Ready { node } => self.node_ready(node),
             Ev::HoldStart { hold } => {
@@ -165,6 +172,13 @@ impl Simulation {
             EventKind::Admitted { job } => [5, u64::from(job.id.0)],
             EventKind::Withheld { job, why } => [6 | (why as u64) << 8, u64::from(job.id.0)],
             EventKind::Node { node, what, .. } => [7 | (what as u64) << 8, u64::from(node.0)],
+            EventKind::Fault {
+                node, what, step, ..
+            } => {
+                let [kind, part] = what.words();
+                let what = 11 | (step as u64) << 8 | kind << 16 | part << 32;
+                [what, u64::from(node.0)]
+            }
             EventKind::HoldMade { hold, milli } => [8 | u64::from(milli) << 8, u64::from(hold.0)],
             EventKind::HoldEnded { hold } => [9, u64::from(hold.0)],
             EventKind::HoldCommitted { hold } => [10, u64::from(hold.0)],
@@ -195,17 +209,22 @@ impl Simulation {
             self.read_arrival()?;
         }
         let event = self.queue.peek_key().map(|key| key.time);
-        let arrival = self.next_arrival.as_ref().map(|spec| spec.submit);
+        let arrival = self.next_arrival.map(|next| next.submit);
         Ok([event, arrival].into_iter().flatten().min())
     }
 
     fn read_arrival(&mut self) -> Result<(), RunError> {
-        // Kept where it arrives: a specification is large, and millions pass through here.
-        let spec = match self.arrivals.next(&mut self.world.names) {
-            None => return Ok(()),
+        // Read into the slot it will have: a specification is large, and millions pass through here.
+        let slot = self.world.jobs.take_free();
+        let spec = &mut self.world.jobs.slot_mut(slot).spec;
+        match self.arrivals.next_into(&mut self.world.names, spec) {
+            None => {
+                self.world.jobs.give_back(slot);
+                return Ok(());
+            }
             Some(Err(error)) => return Err(error.into()),
-            Some(Ok(spec)) => self.next_arrival.insert(spec),
-        };
+            Some(Ok(())) => {}
+        }
         let job = crate::JobId(self.world.next_job);
         let (kind, submit, before) = (spec.request.kind, spec.submit, self.last_submit);
         let have = self.platform.controllers.len();
@@ -227,26 +246,27 @@ impl Simulation {
             });
         }
         self.last_submit = submit;
+        self.next_arrival = Some(Coming { slot, submit });
         Ok(())
     }
 
     fn submit_next(&mut self) -> Result<(), RunError> {
-        let Some(spec) = &mut self.next_arrival else {
+        let Some(Coming { slot, submit }) = self.next_arrival.take() else {
             return Ok(());
         };
+        let spec = &self.world.jobs.slot(slot).spec;
         let scheduler = self.platform.route(&spec.request);
         self.summary.submitted += 1;
-        self.summary.first_submit = self.summary.first_submit.or(Some(spec.submit));
+        self.summary.first_submit = self.summary.first_submit.or(Some(submit));
         if is_finite(spec) {
             self.finite_jobs += 1;
         }
-        let job = self.world.admit_job(spec, scheduler);
+        let job = self.world.admit_job(slot, scheduler);
         if self.platform.admission.is_some() {
             self.world.jobs.slot_mut(job.slot).withheld = Some(Reason::Quota);
         }
         self.note(EventKind::Submitted { job });
         self.tell_controller(job, JobNews::Submitted);
-        self.next_arrival = None;
         self.read_arrival()
     }
 

@@ -122,10 +122,10 @@ impl Simulation {
         self.waits
             .charge(&mut self.scratch.free, &mut self.scratch.charges);
         for (place, pool) in pools.iter_mut().enumerate() {
-            pool.changed = false;
             let id = crate::PoolId(u8::try_from(place).expect("at most 64 pools"));
             self.ledger
                 .set_idle(id, pool, &self.scratch.charges[place], now);
+            (pool.changed, pool.reshaped) = (false, false);
         }
     }
 

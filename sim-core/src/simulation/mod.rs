@@ -12,6 +12,7 @@ mod apply;
 mod blame;
 mod components;
 mod events;
+mod faults;
 mod instant;
 mod lifecycle;
 mod nodes;
@@ -27,10 +28,8 @@ use crate::arrivals::Arrivals;
 use crate::decision::Decisions;
 use crate::engine::{EventHandle, EventQueue};
 use crate::error::{BuildError, ForkError, RunError};
-use crate::fault::FaultStream;
 use crate::hash::WordHash;
 use crate::ids::SchedulerId;
-use crate::job::JobSpec;
 use crate::ledger::{Ledger, Waits};
 use crate::observe::{Event, NoObserver, Observer};
 use crate::platform::{Platform, PoolSettings};
@@ -42,7 +41,8 @@ use crate::time::SimTime;
 use crate::view::View;
 use crate::world::World;
 use components::{Component, Inboxes};
-use events::Ev;
+use events::{Coming, Ev};
+use faults::FaultSource;
 
 /// How a step left the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +87,12 @@ pub struct Simulation {
     pub(crate) world: World,
     queue: EventQueue<Ev>,
     arrivals: Box<dyn Arrivals>,
-    next_arrival: Option<JobSpec>,
+    next_arrival: Option<Coming>,
     last_submit: SimTime,
     supply: Supply,
     platform: Platform,
     settings: Vec<PoolSettings>,
-    faults: Vec<Option<Box<dyn FaultStream>>>,
+    faults: Vec<FaultSource>,
     inboxes: Inboxes,
     wakes: Vec<Option<EventHandle>>,
     ledger: Ledger,
@@ -158,7 +158,7 @@ impl Simulation {
     pub fn boxed(
         supply: Supply,
         arrivals: Box<dyn Arrivals>,
-        platform: Platform,
+        mut platform: Platform,
         options: RunOptions,
     ) -> Result<Self, BuildError> {
         let schedulers = platform.schedulers.len();
@@ -186,6 +186,9 @@ impl Simulation {
         let mut supply = supply;
         if let Some(rdma) = platform.rdma {
             supply.fabric.rdma = rdma;
+        }
+        if let Some(bound) = platform.speed.bound(&supply) {
+            platform.speed = bound;
         }
         let settings = platform.settings(supply.pools.len());
         let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();
@@ -375,7 +378,7 @@ impl Simulation {
             world: self.world.clone(),
             queue: self.queue.clone(),
             arrivals: self.arrivals.fork()?,
-            next_arrival: self.next_arrival.clone(),
+            next_arrival: self.next_arrival,
             last_submit: self.last_submit,
             supply: self.supply.clone(),
             platform: self.platform.clone(),

@@ -1,133 +1,22 @@
-//! Nodes come and go: failures, detection, repair, renting, returning, power.
+//! Nodes come and go: renting, returning, cordons, power. What befalls them is in `faults.rs`.
 
 use super::Simulation;
 use super::components::Component;
 use super::events::Ev;
-use super::progress::Unsaved;
-use crate::device::Refusal;
 use crate::engine::Phase;
 use crate::error::DecisionError;
+use crate::fault::Install;
 use crate::ids::{NodeId, PoolId};
 use crate::ledger::Ledger;
 use crate::observe::{EventKind, NodeEvent};
 use crate::supply::{Elastic, Tenure};
-use crate::task::{TaskEnd, TaskState};
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimDuration;
 use crate::world::cluster::Stage;
 
 impl Simulation {
-    /// Asks for every node's first failure.
-    pub(super) fn begin_faults(&mut self) {
-        let seed = self.options.seed;
-        for place in 0..self.world.cluster.nodes.len() {
-            let node = &self.world.cluster.nodes[place];
-            let stream = self.supply.faults.stream(seed, node.pool, node.ordinal);
-            self.faults.push(stream);
-            let id = NodeId(u32::try_from(place).expect("at most 10^7 nodes"));
-            self.schedule_fault(id);
-        }
-    }
-
-    fn schedule_fault(&mut self, node: NodeId) {
-        let now = self.world.now;
-        let Some(stream) = &mut self.faults[node.index()] else {
-            return;
-        };
-        if let Some(fault) = stream.next(now) {
-            let repair = fault.repair.max(SimDuration::from_nanos(1));
-            let repair = fault.at.saturating_add(repair);
-            self.schedule(
-                fault.at.max(now),
-                Phase::Failures,
-                Ev::Fail { node, repair },
-            );
-        }
-    }
-
-    fn note_node(&mut self, node: NodeId, what: NodeEvent) {
+    pub(super) fn note_node(&mut self, node: NodeId, what: NodeEvent) {
         let pool = self.world.cluster.node(node).pool;
         self.note(EventKind::Node { node, pool, what });
-    }
-
-    /// A node fails, in truth: what runs there stops; nobody knows yet.
-    pub(super) fn node_fails(&mut self, node: NodeId, repair: SimTime) {
-        let now = self.world.now;
-        // A node that is not there or already down does not fail, but its next failure is due.
-        self.schedule(repair, Phase::Repairs, Ev::Repair { node });
-        let state = &mut self.world.cluster.nodes[node.index()];
-        if state.stage != Stage::Up || state.failed {
-            return;
-        }
-        state.failed = true;
-        self.note_node(node, NodeEvent::Failed);
-        self.world.touch(node);
-        for (slot, task) in self.world.cluster.node(node).tasks.clone() {
-            let place = task as usize;
-            let job = self.world.jobs.slot_mut(slot);
-            let unit = job.unit_of(place);
-            let entry = &mut job.tasks[place];
-            entry.dead = true;
-            let has_progress = entry.has_progress();
-            if entry.state == TaskState::Starting
-                && let Some(timer) = entry.timer.take()
-            {
-                self.queue.cancel(timer);
-            }
-            if has_progress {
-                self.stop_unit(slot, unit, Unsaved::Lost);
-            }
-            // What it holds is the node's to book, whatever it did there.
-            self.mark_unit(slot, unit);
-        }
-        let pool = self.world.cluster.node(node).pool;
-        let delay = self.settings[pool.index()].detection_delay;
-        let notice = now.saturating_add(delay);
-        if notice < repair {
-            self.schedule(notice, Phase::Failures, Ev::Notice { node });
-        }
-    }
-
-    /// A node's failure is noticed: what is bound there is lost.
-    pub(super) fn node_noticed(&mut self, node: NodeId) {
-        let state = &mut self.world.cluster.nodes[node.index()];
-        if !state.failed || state.noticed {
-            return;
-        }
-        state.noticed = true;
-        self.note_node(node, NodeEvent::Noticed);
-        self.world.touch(node);
-        self.drop_tasks(node);
-        self.inboxes.node(node, Component::Engine);
-    }
-
-    /// Everything that is bound to a node is lost with it.
-    fn drop_tasks(&mut self, node: NodeId) {
-        for (slot, task) in self.world.cluster.node(node).tasks.clone() {
-            let place = task as usize;
-            if self.world.jobs.slot(slot).tasks[place].state == TaskState::Reserved {
-                self.unreserve(slot, place, Component::Engine);
-                self.world.jobs.slot_mut(slot).tasks[place].dead = false;
-                self.refuse(slot, place, Some(node), Refusal::BindFailed);
-            } else {
-                self.end_task(slot, place, TaskEnd::NodeLost, Component::Engine);
-            }
-            self.relist(slot);
-        }
-    }
-
-    /// A node is repaired. If nobody had noticed its failure, its return tells.
-    pub(super) fn node_repaired(&mut self, node: NodeId) {
-        self.schedule_fault(node);
-        if !self.world.cluster.node(node).failed {
-            return;
-        }
-        self.node_noticed(node);
-        let state = &mut self.world.cluster.nodes[node.index()];
-        state.failed = false;
-        state.noticed = false;
-        self.note_node(node, NodeEvent::Repaired);
-        self.world.touch(node);
-        self.inboxes.node(node, Component::Engine);
     }
 
     fn elastic(&self, pool: PoolId) -> Option<Elastic> {
@@ -205,6 +94,10 @@ impl Simulation {
         if self.world.cluster.node(node).stage != Stage::Booting {
             return;
         }
+        if let Some(at) = self.driver_retry(node, Install::Boot) {
+            self.schedule(at, Phase::Repairs, Ev::Ready { node });
+            return;
+        }
         self.world.cluster.nodes[node.index()].stage = Stage::Up;
         self.note_node(node, NodeEvent::Ready);
         self.world.touch(node);
@@ -231,8 +124,9 @@ impl Simulation {
         }
         let state = &mut self.world.cluster.nodes[node.index()];
         state.stage = Stage::Absent;
-        // A new instance has nothing to do with the old one's failure or cordon.
+        // A new instance has nothing to do with the old one's failures or cordon.
         (state.failed, state.noticed, state.cordoned) = (false, false, false);
+        state.health.replace(&mut state.free);
         self.note_node(node, NodeEvent::Released);
         self.world.touch(node);
         self.inboxes.node(node, Component::Autoscaler);
@@ -283,6 +177,7 @@ impl Simulation {
         if state.stage == Stage::Off {
             state.stage = Stage::Booting;
             (state.failed, state.noticed) = (false, false);
+            state.health.restart();
             self.note_node(node, NodeEvent::Booting);
             self.world.touch(node);
             let at = self.world.now.saturating_add(boot);

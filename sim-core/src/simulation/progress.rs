@@ -194,6 +194,7 @@ impl Simulation {
         let on = Placement {
             running: small(running),
             nominal: small(nominal),
+            elapsed: now.since(job.spec.submit),
             tasks,
             cluster: &self.world.cluster,
         };
@@ -254,7 +255,7 @@ impl Simulation {
                 .gpus
                 .milli();
             let pool = self.world.cluster.nodes[task.node.index()].pool;
-            let grant = task.grant;
+            let (grant, requested) = task.booked_grant(requested);
             let old = Entry {
                 grant,
                 requested,
@@ -284,8 +285,9 @@ impl Simulation {
             .gpus
             .milli();
         let pool = self.world.cluster.nodes[entry.node.index()].pool;
+        let (grant, requested) = entry.booked_grant(requested);
         let old = Entry {
-            grant: entry.grant,
+            grant,
             requested,
             mode,
             slices: booked,
@@ -321,8 +323,10 @@ fn mode_of(task: &crate::live::Task, advancing: bool) -> Mode {
     }
     match task.state {
         TaskState::Reserved => Mode::Held,
-        TaskState::Starting | TaskState::Ending => Mode::Startup,
-        TaskState::Running if advancing => Mode::Advancing,
+        // With a GPU that has failed it starts for ever: it waits to be told.
+        TaskState::Starting if !task.is_crippled() => Mode::Startup,
+        TaskState::Ending => Mode::Startup,
+        TaskState::Running if advancing && !task.is_crippled() => Mode::Advancing,
         _ => Mode::Waiting,
     }
 }

@@ -5,7 +5,7 @@ use super::components::Component;
 use super::events::Ev;
 use super::progress::Unsaved;
 use crate::decision::{Commit, Keeps, Spot};
-use crate::device::{Grant, Refusal};
+use crate::device::{DeviceSet, Grant, NodeState, Refusal};
 use crate::engine::Phase;
 use crate::ids::{HoldId, JobRef, NodeId};
 use crate::job::Advance;
@@ -83,10 +83,10 @@ impl Simulation {
             .map(|node| node.pool);
         let pool = pool.ok_or(Refusal::NodeClosed)?;
         let agent = &mut self.settings[pool.index()].devices;
-        self.world
-            .check_spot(slot, task, spot, within, |node, want| {
-                agent.choose(node, want)
-            })
+        let choose = |node: &NodeState<'_>, want| agent.choose(node, want);
+        let (grant, numa) = self.world.check_spot(slot, task, spot, within, choose)?;
+        self.world.jobs.slot_mut(slot).tasks[task].numa = numa;
+        Ok(grant)
     }
 
     /// Gives a task its place: promised, binding or bound.
@@ -149,7 +149,7 @@ impl Simulation {
 
     /// Starts a bound task, for so long; never over on a dead node.
     pub(super) fn start_up(&mut self, slot: u32, task: usize, startup: SimDuration, by: Component) {
-        let dead = self.world.jobs.slot(slot).tasks[task].dead;
+        let dead = self.world.jobs.slot(slot).tasks[task].is_crippled();
         if startup.is_zero() && !dead {
             self.enter(slot, task, TaskState::Running, None, by);
             return;
@@ -174,7 +174,7 @@ impl Simulation {
     ) {
         self.cancel_timer(slot, task);
         self.enter(slot, task, TaskState::Starting, None, by);
-        let dead = self.world.jobs.slot(slot).tasks[task].dead;
+        let dead = self.world.jobs.slot(slot).tasks[task].is_crippled();
         if restart.is_zero() && !dead {
             self.enter(slot, task, TaskState::Running, None, by);
         } else if !dead {
@@ -191,7 +191,7 @@ impl Simulation {
     pub(super) fn shrink_away(&mut self, slot: u32, task: usize, by: Component) {
         self.cancel_timer(slot, task);
         let job = self.world.jobs.slot_mut(slot);
-        job.tasks[task].dead = false;
+        job.tasks[task].leave_wreck();
         job.set_state(task, TaskState::Over);
         self.recreate(slot, task, None, Reason::Backoff, by);
     }
@@ -254,7 +254,7 @@ impl Simulation {
         if entry.state.holds() || entry.state == TaskState::Suspended {
             self.vacate(slot, task);
         }
-        self.world.jobs.slot_mut(slot).tasks[task].dead = false;
+        self.world.jobs.slot_mut(slot).tasks[task].leave_wreck();
         self.enter(slot, task, TaskState::Over, Some(end), by);
     }
 
@@ -270,7 +270,11 @@ impl Simulation {
                 self.cancel_timer(slot, task);
                 self.unbook(slot, task);
                 self.world.free_up(slot, task, Keeps::Everything, keeps);
-                self.world.jobs.slot_mut(slot).tasks[task].keeps = keeps;
+                let entry = &mut self.world.jobs.slot_mut(slot).tasks[task];
+                entry.keeps = keeps;
+                if keeps != Keeps::Everything {
+                    entry.broken = DeviceSet::EMPTY;
+                }
                 self.enter(slot, task, TaskState::Suspended, None, by);
             }
         }
@@ -285,7 +289,7 @@ impl Simulation {
             self.vacate(slot, task);
         }
         let job = self.world.jobs.slot_mut(slot);
-        job.tasks[task].dead = false;
+        job.tasks[task].leave_wreck();
         job.set_state(task, TaskState::Over);
         self.scratch.mark_unit(job, slot, job.unit_of(task));
     }

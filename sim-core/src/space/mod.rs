@@ -14,7 +14,7 @@ mod whole;
 use std::any::TypeId;
 use std::sync::Arc;
 
-use crate::device::{NodeFree, Sharing};
+use crate::device::{MAX_DEVICES, NodeFree, Sharing};
 use crate::fabric::Places;
 use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
 use crate::job::{GpuRequest, TaskRequest};
@@ -261,10 +261,50 @@ impl Space {
     #[inline]
     pub(crate) fn whole_slots(&mut self, gpus: usize, pools: PoolSet) -> u64 {
         let index = self.whole();
-        pools
-            .iter()
-            .map(|pool| index.slots(pool.index(), gpus))
-            .sum()
+        let slots = |pool: PoolId| index.slots(pool.index(), gpus);
+        match pools.single() {
+            Some(pool) => slots(pool),
+            None => pools.iter().map(slots).sum(),
+        }
+    }
+
+    /// The same for every number of GPUs per task, from one on.
+    pub(crate) fn all_whole_slots(&mut self, pools: PoolSet) -> [u32; MAX_DEVICES] {
+        let index = self.whole();
+        if let Some(pool) = pools.single() {
+            return *index.all_slots(pool.index());
+        }
+        let mut sums = [0; MAX_DEVICES];
+        for pool in pools.iter() {
+            for (sum, slots) in sums.iter_mut().zip(index.all_slots(pool.index())) {
+                // Of at most 10^7 nodes with 16 GPUs each.
+                *sum += slots;
+            }
+        }
+        sums
+    }
+
+    /// Whether, for every number of GPUs per task, at least and at most so many tasks fit.
+    pub(crate) fn whole_slots_within(
+        &mut self,
+        pools: PoolSet,
+        least: &[u32; MAX_DEVICES],
+        most: &[u32; MAX_DEVICES],
+    ) -> bool {
+        let within = |slots: &[u32; MAX_DEVICES]| {
+            let bounds = least.iter().zip(most);
+            // All of them at once: without branches it is a few vector operations.
+            slots
+                .iter()
+                .zip(bounds)
+                .fold(true, |within, (slots, (least, most))| {
+                    within & (least <= slots) & (slots <= most)
+                })
+        };
+        match pools.single() {
+            Some(pool) => within(self.whole().all_slots(pool.index())),
+            None => within(&self.all_whole_slots(pools)),
+        }
     }
 
     /// Tasks of a shape that fit in `pools`, over all nodes.

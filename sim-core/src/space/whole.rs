@@ -63,6 +63,11 @@ impl WholeIndex {
         u64::from(fit.copied().unwrap_or(0))
     }
 
+    /// The same for every number of GPUs per task, from one on.
+    pub(super) fn all_slots(&self, pool: usize) -> &[u32; MAX_DEVICES] {
+        &self.slots[pool]
+    }
+
     /// The first node in `from..end` with at least `count` GPUs free.
     pub(super) fn next(&self, count: usize, from: u32, end: u32) -> Option<u32> {
         let least = u8::try_from(count).ok().filter(|&c| c <= MOST)?;
@@ -116,28 +121,30 @@ impl MaxTree {
     }
 
     /// Sets a number, at most [`MOST`]; returns what it was.
+    #[inline]
     fn set(&mut self, index: usize, value: u8) -> u8 {
         let (mut at, mut value) = (index, value);
-        let mut rows = self.starts[..self.starts.len() - 1].iter().peekable();
-        let mut first = None;
-        while let Some(&start) = rows.next() {
-            let word = &mut self.words[start + at / FAN];
-            let mut bytes = word.to_le_bytes();
-            let old = std::mem::replace(&mut bytes[at % FAN], value);
-            *word = u64::from_le_bytes(bytes);
-            first = first.or(Some(old));
-            at /= FAN;
-            let Some(&&above) = rows.peek() else { break };
-            let most = self.words[above + at / FAN].to_le_bytes()[at % FAN];
+        let mut word = &mut self.words[at / FAN];
+        let first = byte(*word, at);
+        let mut old = first;
+        let mut row = 1;
+        loop {
+            let below = put(word, at, old, value);
             // The row above is concerned only if this was its maximum, or is now.
-            if old == most && value < most {
-                value = bytes.into_iter().fold(0, u8::max);
+            if old == value || row + 1 >= self.starts.len() {
+                return first;
             }
-            if value <= most && old < most || value == most {
-                break;
+            at /= FAN;
+            word = &mut self.words[self.starts[row] + at / FAN];
+            let most = byte(*word, at);
+            if value < most {
+                if old < most {
+                    return first;
+                }
+                value = greatest(below);
             }
+            (old, row) = (most, row + 1);
         }
-        first.unwrap_or(value)
     }
 
     /// The first place at or after `from` with at least `least`, which must not be zero.
@@ -166,6 +173,31 @@ impl MaxTree {
             }
         }
     }
+}
+
+/// The byte at a place, counted in bytes over all words of a row.
+#[expect(clippy::cast_possible_truncation, reason = "that byte is wanted")]
+fn byte(word: u64, at: usize) -> u8 {
+    (word >> (at % FAN * 8)) as u8
+}
+
+/// Replaces the byte at a place; returns the word.
+fn put(word: &mut u64, at: usize, old: u8, new: u8) -> u64 {
+    // The difference of the two, where they stand, turns one into the other.
+    *word ^= u64::from(old ^ new) << (at % FAN * 8);
+    *word
+}
+
+/// The greatest byte of a word, without branches: halves are folded onto one another.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest byte is wanted")]
+fn greatest(word: u64) -> u8 {
+    [32, 16, 8].into_iter().fold(word, |word, shift| {
+        let other = word >> shift;
+        // All bits but the highest, which no byte uses, of each byte that is at least the other.
+        let wins = (word | HIGH).wrapping_sub(other) & HIGH;
+        let wins = wins - (wins >> 7);
+        (word & wins) | (other & !wins)
+    }) as u8
 }
 
 /// The highest bit of each byte that is at least `least`: no byte reaches that bit by itself, so the

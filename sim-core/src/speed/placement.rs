@@ -2,12 +2,15 @@
 
 use smallvec::SmallVec;
 
-use crate::device::{DeviceSet, Grant};
+use crate::device::{Cores, DeviceSet, Grant};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
+use crate::time::SimDuration;
 use crate::topology::Topology;
+use crate::units::Ppm;
 use crate::world::cluster::Cluster;
+use crate::world::health::Health;
 
 /// Where a unit runs: its running tasks.
 #[derive(Clone, Debug)]
@@ -16,19 +19,23 @@ pub struct Placement<'a> {
     pub running: u32,
     /// Tasks at which the work was stated: the count of the group for elastic jobs, else all.
     pub nominal: u32,
+    /// Time since the job was submitted.
+    pub elapsed: SimDuration,
     pub(crate) tasks: &'a [Task],
     pub(crate) cluster: &'a Cluster,
 }
 
 /// One running task and its place.
 #[derive(Clone, Copy, Debug)]
-pub struct PlacedTask {
+pub struct PlacedTask<'a> {
     /// Its node.
     pub node: NodeId,
     /// Its GPUs.
     pub grant: Grant,
     /// Its group.
     pub group: u16,
+    /// The cores it has to itself; `None` where they are not pinned.
+    pub cores: Option<&'a Cores>,
 }
 
 /// What a unit has on one node.
@@ -44,7 +51,7 @@ pub struct NodePart {
 
 impl<'a> Placement<'a> {
     /// Node and GPUs of each running task, in (group, index) order.
-    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask> + use<'a> {
+    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask<'a>> + use<'a> {
         self.tasks
             .iter()
             .filter(|task| task.works())
@@ -52,6 +59,7 @@ impl<'a> Placement<'a> {
                 node: task.node,
                 grant: task.grant,
                 group: task.group,
+                cores: task.cores.as_deref(),
             })
     }
 
@@ -91,6 +99,22 @@ impl<'a> Placement<'a> {
     pub fn topology(&self, node: NodeId) -> Option<&'a Topology> {
         let pool = self.cluster.node(node).pool;
         self.cluster.pools[pool.index()].topology.as_deref()
+    }
+
+    /// What is broken on a node, in truth.
+    pub(crate) fn health(&self, node: NodeId) -> &'a Health {
+        &self.cluster.node(node).health
+    }
+
+    /// At which part of its normal speed the slowest of its nodes works. O(tasks) once a node of the run
+    /// has been slow, nothing before.
+    #[must_use]
+    pub fn slowest(&self) -> Ppm {
+        if !self.cluster.ever_slow {
+            return Ppm::ONE;
+        }
+        let speeds = self.tasks().map(|task| self.health(task.node).slow);
+        speeds.min().unwrap_or(Ppm::ONE)
     }
 
     /// Where nodes stand in the fabric.

@@ -3,10 +3,11 @@
 use super::{Neighbours, Placement, Slices, Speed, SpeedModel};
 use crate::job::{Checkpoint, JobProfile};
 use crate::time::SimDuration;
-use crate::units::{Ppm, RATE_ONE};
+use crate::units::{PPM, Ppm, RATE_ONE};
 
 /// The reference speed: rate one (elastic jobs: × running ÷ nominal count), slowed by checkpoint
-/// overhead; slices only underused (1 − duty) and checkpoint overhead.
+/// overhead and by the slowest node, for which all others wait; slices only underused (1 − duty),
+/// checkpoint overhead and, on stragglers, stalled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceSpeed;
 
@@ -22,23 +23,18 @@ impl SpeedModel for ReferenceSpeed {
         if on.running != on.nominal && on.nominal > 0 {
             rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
         }
-        if let Some(Checkpoint { interval, cost }) = profile.checkpoint
-            && !cost.is_zero()
-        {
-            rate = scaled(
-                rate,
-                interval.as_nanos(),
-                interval.as_nanos() + cost.as_nanos(),
-            );
-        }
-        if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+        rate = checkpointed(rate, profile.checkpoint);
+        let slowest = on.slowest();
+        if slowest != Ppm::ONE {
+            rate = scaled(rate, slowest.0.into(), PPM.into());
+        } else if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
             return Speed {
                 rate,
                 slices: Slices::USEFUL,
                 until: None,
             };
         }
-        let slices = Slices::from_factors(Ppm::ONE, Ppm::ONE, profile.duty, profile.checkpoint);
+        let slices = Slices::from_factors(slowest, Ppm::ONE, profile.duty, profile.checkpoint);
         Speed {
             rate,
             slices,
@@ -47,9 +43,21 @@ impl SpeedModel for ReferenceSpeed {
     }
 }
 
+/// A rate less what saves cost: × T ÷ (T + c).
+pub(super) fn checkpointed(rate: u64, checkpoint: Option<Checkpoint>) -> u64 {
+    match checkpoint {
+        Some(Checkpoint { interval, cost }) if !cost.is_zero() => scaled(
+            rate,
+            interval.as_nanos(),
+            interval.as_nanos() + cost.as_nanos(),
+        ),
+        _ => rate,
+    }
+}
+
 /// `rate × part ÷ whole`, rounded down, at least one.
 #[expect(clippy::cast_possible_truncation, reason = "saturated")]
-fn scaled(rate: u64, part: u64, whole: u64) -> u64 {
+pub(super) fn scaled(rate: u64, part: u64, whole: u64) -> u64 {
     let value = u128::from(rate) * u128::from(part) / u128::from(whole);
     value.clamp(1, u128::from(u64::MAX)) as u64
 }

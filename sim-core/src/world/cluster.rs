@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::device::NodeFree;
+use crate::device::{Cores, DeviceSet, MAX_NUMA, NodeFree};
 use crate::fabric::Places;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
 use crate::ledger::Gauge;
@@ -13,6 +13,8 @@ use crate::space::PoolInfo;
 use crate::supply::{Supply, Tenure};
 use crate::time::SimTime;
 use crate::topology::Topology;
+use crate::units::MILLI_PER_GPU;
+use crate::world::health::Health;
 
 /// Where a node is in its life, whether or not anybody knows of its failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +51,11 @@ pub(crate) struct Node {
     pub(crate) cordoned: bool,
     /// It is about to be taken away.
     pub(crate) under_notice: bool,
+    /// What else is wrong with it.
+    pub(crate) health: Health,
     pub(crate) free: NodeFree,
+    /// CPU free on each NUMA node, where the agent pins cores.
+    pub(crate) cores: Option<Box<Cores>>,
     /// Tasks that hold something here: (job slot, task index).
     pub(crate) tasks: SmallVec<[(u32, u32); 8]>,
     /// Holds with a part here, oldest first.
@@ -71,10 +77,12 @@ impl Node {
             noticed: false,
             cordoned: false,
             under_notice: false,
+            health: Health::default(),
             free: NodeFree {
                 open: stage == Stage::Up,
                 ..full
             },
+            cores: None,
             tasks: SmallVec::new(),
             holds: SmallVec::new(),
             paid_since: None,
@@ -86,7 +94,27 @@ impl Node {
 
     /// Whether a scheduler may place tasks here, as far as anybody knows.
     pub(crate) fn is_open(&self) -> bool {
-        self.stage == Stage::Up && !self.noticed && !self.cordoned && !self.under_notice
+        self.stage == Stage::Up && !self.noticed && !self.is_closed()
+    }
+
+    /// Whether it takes no new tasks although it works.
+    fn is_closed(&self) -> bool {
+        self.cordoned || self.under_notice || self.health.draining
+    }
+
+    /// Takes cores for a task, those of the NUMA nodes in `first` before others, if cores are pinned
+    /// here.
+    pub(crate) fn take_cores(&mut self, cpu: u32, first: u8) -> Option<Box<Cores>> {
+        self.cores
+            .as_mut()
+            .map(|free| Box::new(free.take(cpu, first)))
+    }
+
+    /// Gives back what [`take_cores`](Self::take_cores) took.
+    pub(crate) fn give_cores(&mut self, cores: Option<Box<Cores>>) {
+        if let (Some(free), Some(cores)) = (&mut self.cores, cores) {
+            free.give(&cores);
+        }
     }
 
     /// Whether it works, in truth.
@@ -97,23 +125,43 @@ impl Node {
     /// Whether what is free on it could serve work, in truth: a node that is switched off could.
     pub(crate) fn is_usable(&self) -> bool {
         let there = matches!(self.stage, Stage::Up | Stage::Off);
-        there && !self.failed && !self.cordoned && !self.under_notice
+        there && !self.failed && !self.is_closed()
     }
 
-    /// What its capacity is booked under; `held` is what holds set aside of it, and is emptied where
-    /// the node's own condition comes first.
+    /// What is free on it in truth, if it is usable: without GPUs that have failed unnoticed.
+    pub(crate) fn free_in_truth(&self) -> NodeFree {
+        NodeFree {
+            open: true,
+            ..self.free.without(self.health.gpus)
+        }
+    }
+
+    /// Those of some of its GPUs that have failed, in truth.
+    pub(crate) fn failed_of(&self, devices: DeviceSet) -> DeviceSet {
+        DeviceSet(devices.0 & self.health.gpus.0)
+    }
+
+    /// What its capacity is booked under; `held` is what holds set aside of it, GPUs that have failed
+    /// left out, and is emptied where the node's own condition comes first.
     fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
         let mut booking = Booking::default();
+        let mut free = self.free.milli;
+        // A failed GPU is down as a whole, whoever holds it or thinks it is free.
+        let failed = self.health.gpus.len() * MILLI_PER_GPU;
+        for device in self.health.gpus.iter() {
+            free -= u32::from(self.free.left[device]);
+        }
         match self.stage {
             Stage::Absent | Stage::Requested => {}
             Stage::Booting => booking.provisioning = capacity,
             _ if self.failed => booking.down = capacity,
-            _ if self.cordoned || self.under_notice => {
+            _ if self.is_closed() => {
                 let set_aside: u32 = held.iter().map(|(_, milli)| milli).sum();
-                booking.down = self.free.milli + set_aside;
+                booking.down = free + set_aside + failed;
             }
             _ => {
-                booking.free = self.free.milli;
+                booking.free = free;
+                booking.down = failed;
                 return booking;
             }
         }
@@ -144,6 +192,8 @@ pub(crate) struct Pool {
     pub(crate) max_nodes: u32,
     /// How the parts of its nodes are connected.
     pub(crate) topology: Option<Arc<Topology>>,
+    /// NUMA nodes of a node that are told apart.
+    pub(crate) numa_nodes: usize,
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
     pub(crate) totals: PoolTotals,
@@ -151,18 +201,22 @@ pub(crate) struct Pool {
     pub(crate) cpu: Gauge,
     /// Whether `totals` changed since the ledger looked.
     pub(crate) changed: bool,
+    /// The same for what is in them beside `free` and `held`.
+    pub(crate) reshaped: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pools: Vec<Pool>,
+    /// Whether a node has ever been a straggler.
+    pub(crate) ever_slow: bool,
     /// Where nodes stand in the fabric.
     pub(crate) places: Arc<Places>,
     /// Nodes whose free state the plan space has not seen yet.
     pub(crate) dirty: Vec<NodeId>,
-    /// Nodes whose truth differs from what is observed: dead and unnoticed, or switched off but
-    /// paid. Ascending; nearly always empty.
+    /// Nodes whose truth differs from what is observed: dead and unnoticed, with a GPU that is, or
+    /// switched off but paid. Ascending; nearly always empty.
     pub(crate) diverged: Vec<NodeId>,
     /// Whether anything the probe depends on changed since it last ran.
     pub(crate) capacity_changed: bool,
@@ -180,6 +234,7 @@ impl Cluster {
                 info: *info,
                 max_nodes: spec.max_nodes(),
                 topology: model.topology.clone(),
+                numa_nodes: 0,
                 full,
                 totals: PoolTotals {
                     provisioning: 0,
@@ -191,6 +246,7 @@ impl Cluster {
                 },
                 cpu: Gauge::default(),
                 changed: true,
+                reshaped: true,
             });
         }
         let mut ordinals = vec![0; pools.len()];
@@ -209,6 +265,7 @@ impl Cluster {
             *ordinal += 1;
         }
         let mut cluster = Self {
+            ever_slow: false,
             nodes,
             pools,
             places: Arc::new(Places::new(supply, node_pools)),
@@ -224,6 +281,20 @@ impl Cluster {
             cluster.touched(node, SmallVec::new());
         }
         cluster
+    }
+
+    /// From now on the cores of a pool's nodes are told apart by NUMA node, as far as its model knows
+    /// them. Nothing may run yet.
+    pub(crate) fn pin_cores(&mut self, pool: PoolId) {
+        let entry = &mut self.pools[pool.index()];
+        let Some(topology) = &entry.topology else {
+            return;
+        };
+        let full = Cores::of(topology.cores(), entry.full.cpu);
+        entry.numa_nodes = topology.cores().len().min(MAX_NUMA);
+        for node in self.nodes.iter_mut().filter(|node| node.pool == pool) {
+            node.cores = Some(Box::new(full));
+        }
     }
 
     pub(crate) fn all_pools(&self) -> PoolSet {
@@ -259,24 +330,30 @@ impl Cluster {
     pub(crate) fn pay(&mut self, id: NodeId, now: SimTime) {
         let node = &mut self.nodes[id.index()];
         node.paid_since = Some(now);
-        self.pools[node.pool.index()].totals.paid_nodes += 1;
-        self.pools[node.pool.index()].changed = true;
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.paid_nodes += 1;
+        (pool.changed, pool.reshaped) = (true, true);
     }
 
     /// Payment for a node ends; returns since when it was paid.
     pub(crate) fn stop_paying(&mut self, id: NodeId) -> Option<SimTime> {
         let node = &mut self.nodes[id.index()];
         let since = node.paid_since.take()?;
-        self.pools[node.pool.index()].totals.paid_nodes -= 1;
-        self.pools[node.pool.index()].changed = true;
+        let pool = &mut self.pools[node.pool.index()];
+        pool.totals.paid_nodes -= 1;
+        (pool.changed, pool.reshaped) = (true, true);
         Some(since)
     }
 
     /// The free state of a node changed, and nothing else about it: the common case.
     pub(crate) fn freed_or_taken(&mut self, id: NodeId) {
         let node = &mut self.nodes[id.index()];
-        let plain = node.stage == Stage::Up && !node.failed && !node.cordoned && !node.under_notice;
-        if !plain || !node.holds.is_empty() || !node.booked_held.is_empty() {
+        let plain = node.stage == Stage::Up && !node.failed && !node.is_closed();
+        if !plain
+            || !node.health.gpus.is_empty()
+            || !node.holds.is_empty()
+            || !node.booked_held.is_empty()
+        {
             self.touched(id, SmallVec::new());
             return;
         }
@@ -303,7 +380,7 @@ impl Cluster {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];
         node.free.open = node.is_open();
-        let capacity = u32::from(pool.full.devices) * crate::units::MILLI_PER_GPU;
+        let capacity = u32::from(pool.full.devices) * MILLI_PER_GPU;
         let booking = node.booking(capacity, &mut held);
         let totals = &mut pool.totals;
         if booking != node.booking {
@@ -314,7 +391,7 @@ impl Cluster {
             totals.free += u64::from(booking.free);
             totals.free -= u64::from(node.booking.free);
             node.booking = booking;
-            pool.changed = true;
+            (pool.changed, pool.reshaped) = (true, true);
         }
         if held != node.booked_held {
             for (why, milli) in &held {
@@ -328,8 +405,8 @@ impl Cluster {
             node.booked_held = held;
             pool.changed = true;
         }
-        let diverges =
-            (node.failed && !node.noticed && node.stage == Stage::Up) || node.stage == Stage::Off;
+        let unseen = (node.failed && !node.noticed) || node.health.gpus != node.health.seen;
+        let diverges = (unseen && node.stage == Stage::Up) || node.stage == Stage::Off;
         if diverges || !self.diverged.is_empty() {
             match (self.diverged.binary_search(&id), diverges) {
                 (Err(place), true) => self.diverged.insert(place, id),

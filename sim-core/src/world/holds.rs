@@ -225,12 +225,27 @@ impl World {
         }
     }
 
+    /// Takes a GPU that is known to have failed from every hold that set it aside.
+    pub(crate) fn unback(&mut self, node: NodeId, devices: DeviceSet) {
+        let state = &mut self.cluster.nodes[node.index()];
+        for id in &state.holds {
+            let Some(hold) = self.holds.live.get_mut(id) else {
+                continue;
+            };
+            for part in hold.parts.iter_mut().filter(|part| part.node == node) {
+                let failed = DeviceSet(part.backed.0 & devices.0);
+                part.give_back(failed, 0, 0, &mut state.free);
+            }
+        }
+    }
+
     /// Sets aside what holds on a node still want, older holds first; returns what is held, by
     /// reason \[milli\].
     pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
         let sharing = self.sharing_of(node);
         let state = &mut self.cluster.nodes[node.index()];
         let open = state.is_open();
+        let failed = state.health.gpus;
         let mut held = SmallVec::new();
         for id in &state.holds {
             let Some(hold) = self.holds.live.get_mut(id) else {
@@ -241,7 +256,8 @@ impl World {
                 if open {
                     part.top_up(&mut state.free, sharing);
                 }
-                let milli = part.backing().milli();
+                // What has failed is down, not held.
+                let milli = part.backing().without(failed).milli();
                 match held.iter_mut().find(|(why, _)| *why == hold.why) {
                     Some((_, sum)) => *sum += milli,
                     None => held.push((hold.why, milli)),
@@ -336,10 +352,7 @@ impl Part {
             GpuRequest::Milli(_) if sharing == Sharing::Fractions => {
                 // A lent fraction's device is its own again only once the whole of it is back.
                 if self.used_milli == 0 && self.backed.is_empty() {
-                    let want = crate::device::DeviceRequest {
-                        gpus: self.amount.gpus,
-                        milli_each: self.milli_each,
-                    };
+                    let want = crate::device::DeviceRequest::new(self.amount.gpus, self.milli_each);
                     devices = crate::device::count_only(free, want).unwrap_or_default();
                 }
             }

@@ -5,6 +5,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod cluster;
+pub(crate) mod health;
 pub(crate) mod holds;
 pub(crate) mod lists;
 pub(crate) mod occupy;
@@ -129,7 +130,12 @@ impl World {
             }
             info.end = node + 1;
         }
-        let cluster = Cluster::new(supply, &infos, &node_pools);
+        let mut cluster = Cluster::new(supply, &infos, &node_pools);
+        for (pool, settings) in (0..).map(PoolId).zip(settings) {
+            if settings.devices.pins_cores() {
+                cluster.pin_cores(pool);
+            }
+        }
         let free: Vec<NodeFree> = cluster.nodes.iter().map(|node| node.free).collect();
         let places = Arc::clone(&cluster.places);
         Ok(Self {
@@ -181,8 +187,9 @@ impl World {
     /// If the specification does not pass its [`check`](JobSpec::check).
     pub fn submit(&mut self, spec: JobSpec) -> Result<JobRef, JobError> {
         spec.check()?;
-        let mut spec = spec;
-        let job = self.admit_job(&mut spec, SchedulerId(0));
+        let slot = self.jobs.take_free();
+        self.jobs.slot_mut(slot).spec = spec;
+        let job = self.admit_job(slot, SchedulerId(0));
         let tasks = self.jobs.slot(job.slot).tasks.len();
         for task in 0..tasks {
             self.jobs
@@ -208,8 +215,9 @@ impl World {
             "{task}"
         );
         let spot = spot.into();
-        let chosen = self.check_spot(task.job.slot, place, spot, None, |node, want| {
-            crate::device::count_only(node, want).ok_or(Refusal::Devices)
+        let (chosen, _) = self.check_spot(task.job.slot, place, spot, None, |node, want| {
+            let devices = crate::device::count_only(node.free, want).ok_or(Refusal::Devices)?;
+            Ok(devices.into())
         })?;
         self.occupy(task.job.slot, place, spot.node, chosen, None);
         let job = self.jobs.slot_mut(task.job.slot);
@@ -230,11 +238,11 @@ impl World {
         self.relist(task.job.slot);
     }
 
-    /// Puts a job that passed its check into the table, in exchange for an old specification.
-    pub(crate) fn admit_job(&mut self, spec: &mut JobSpec, scheduler: SchedulerId) -> JobRef {
+    /// A free slot with a specification that passed its check becomes a job.
+    pub(crate) fn admit_job(&mut self, slot: u32, scheduler: SchedulerId) -> JobRef {
         let id = JobId(self.next_job);
         self.next_job = self.next_job.checked_add(1).expect("fewer than 2^32 jobs");
-        let reference = self.jobs.insert(id, spec);
+        let reference = self.jobs.insert(slot, id);
         let pools = self.scheduler_pools[scheduler.index()].intersect(self.cluster.all_pools());
         let job = self.jobs.slot_mut(reference.slot);
         job.scheduler = scheduler;

@@ -288,6 +288,7 @@ fn what_is_left_stays() {
         Fault {
             at: at(5),
             repair: SimDuration::from_secs(10),
+            what: windtunnel_core::FaultKind::Node,
         },
     )];
     let supply = nodes(4, 4)

@@ -251,10 +251,7 @@ fn a_hold_waits_for_its_node() {
 /// On a node that is known to be down nothing is free: a hold that must be backed is invalid.
 #[test]
 fn a_sure_hold_on_a_dead_node_is_invalid() {
-    let fault = Fault {
-        at: at(5),
-        repair: secs(100),
-    };
+    let fault = Fault::node(at(5), secs(100));
     let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
     let policy = Script::new(&[(10, |view, out| {
         hold_one(view, Claim::Sure, out);
@@ -566,10 +563,7 @@ fn tasks_that_do_not_run_lose_nothing() {
         let task = task_in(live(view, 0), TaskState::Reserved).id();
         out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
     };
-    let fault = Fault {
-        at: at(40),
-        repair: secs(100),
-    };
+    let fault = Fault::node(at(40), secs(100));
     let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
     let policy = Script::new(&[(10, grow), (20, evict), (30, grow)]);
     let (report, log) = run(supply, vec![elastic()], policy, 60);
@@ -918,10 +912,7 @@ fn a_gang_that_loses_two_tasks_restarts_once() {
 /// What is bound to a node that dies before it runs is booked under `down` with it.
 #[test]
 fn a_start_on_a_dying_node_is_down() {
-    let fault = Fault {
-        at: at(5),
-        repair: secs(100),
-    };
+    let fault = Fault::node(at(5), secs(100));
     let supply = nodes(1, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
     let platform = Platform::from(FirstFit).detection_delay(secs(50));
     let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);

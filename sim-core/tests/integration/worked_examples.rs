@@ -152,10 +152,7 @@ fn half_gangs() {
 /// Two nodes of one GPU, a gang of two without checkpoint; one node dies at 20, noticed at 60.
 #[test]
 fn dead_unnoticed() {
-    let fault = Fault {
-        at: at(20),
-        repair: secs(1_000),
-    };
+    let fault = Fault::node(at(20), secs(1_000));
     let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
     let platform = Platform::from(FirstFit).detection_delay(secs(40));
     let (report, _) = run(supply, vec![job(1, 100).tasks(2)], platform, 50);

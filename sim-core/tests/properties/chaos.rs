@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
+use windtunnel_core::units::PPM;
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Bytes, Checkpoint, Claim, Commit, ControllerId, Decision,
-    Decisions, DemandId, DeviceSet, Elastic, Ending, Fabric, Fault, Fit, GpuRequest, HoldFor,
-    HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps, Layout, Level,
-    ListedFaults, MilliCores, Names, News, NodeId, NodeModel, Outcome, Plan, Platform, Policy,
-    PoolId, PoolSet, PoolSettings, PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions,
-    Save, Scaling, ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration, SimTime,
-    Simulation, Spot, Spots, Supply, TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView,
-    Then, View, Work, WouldFit,
+    Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault, FaultKind, Fit,
+    GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps,
+    Layout, Level, ListedFaults, MilliCores, Names, News, NodeId, NodeModel, Outcome, Plan,
+    Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm, Promise, QueueId, Reason,
+    Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration,
+    SimTime, Simulation, Spot, Spots, Supply, TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState,
+    TaskView, Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -72,6 +73,17 @@ impl JobCase {
     }
 }
 
+/// What a fault does; times in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Breaks {
+    Node,
+    Gpu(u8),
+    Nvlink(u8),
+    Nic(u8),
+    Slow(u32),
+    Drain(u64),
+}
+
 /// Everything of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -79,8 +91,10 @@ pub(crate) struct Case {
     tick: u64,
     pools: Vec<PoolCase>,
     jobs: Vec<JobCase>,
-    /// Pool, ordinal, at, repair.
-    faults: Vec<(u8, u32, u64, u64)>,
+    /// Pool, ordinal, at, repair, what.
+    faults: Vec<(u8, u32, u64, u64, Breaks)>,
+    /// How often drivers fail to come up, and for how long at least and at most.
+    driver: Option<(u32, u64, u64)>,
     /// Pools of a second scheduler, as bits; 0 for none.
     second: u64,
     autoscaler: bool,
@@ -143,6 +157,8 @@ pub(crate) enum Said {
     Queue((SchedulerId, QueueId), Reason),
     /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
     Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
+    /// Tasks are suspended and keep so much.
+    Keeps(JobRef, Vec<(u16, u32)>, Keeps),
     /// So many tasks were to be placed at once, for sure or not.
     Placed(JobRef, usize, Claim),
 }
@@ -228,19 +244,33 @@ fn job() -> impl Strategy<Value = JobCase> {
     )
 }
 
+fn breaks() -> impl Strategy<Value = Breaks> {
+    prop_oneof![
+        3 => Just(Breaks::Node),
+        4 => (0..4_u8).prop_map(Breaks::Gpu),
+        1 => (0..4_u8).prop_map(Breaks::Nvlink),
+        1 => (0..4_u8).prop_map(Breaks::Nic),
+        1 => (0..=PPM).prop_map(Breaks::Slow),
+        3 => (0..20_u64).prop_map(Breaks::Drain),
+    ]
+}
+
 /// Any case.
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let fault = (0..3_u8, 0..3_u32, 0..100_u64, 0..30_u64);
+    let fault = (0..3_u8, 0..3_u32, 0..100_u64, 0..30_u64, breaks());
+    let driver = (0..900_000_u32, 1..4_u64, 0..5_u64);
+    let driver = prop_oneof![2 => Just(None), 1 => driver.prop_map(Some)];
     let parts = (
         prop_oneof![Just(1_u64), Just(7), Just(1_000_003)],
         prop::collection::vec(pool(), 1..=3),
         prop::collection::vec(job(), 1..=7),
-        prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(fault, 1..5)],
+        prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(fault, 1..9)],
     );
     let platform = (
         prop_oneof![3 => Just(0_u64), 1 => 1..8_u64],
         prop_oneof![2 => Just(false), 1 => Just(true)],
         prop_oneof![3 => Just(None), 1 => (1..20_u64).prop_map(Some)],
+        driver,
     );
     let run = (
         prop_oneof![3 => Just(false), 1 => Just(true)],
@@ -251,13 +281,14 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     (parts, platform, run).prop_map(
         |(
             (tick, pools, jobs, faults),
-            (second, autoscaler, gang_timeout),
+            (second, autoscaler, gang_timeout, driver),
             (drain, horizon, seed, powers),
         )| Case {
             tick,
             pools,
             jobs,
             faults,
+            driver,
             second,
             autoscaler,
             gang_timeout,
@@ -327,11 +358,24 @@ impl Case {
             };
             spec.with_layout(self.layout())
         });
-        let faults = self.faults.iter().map(|&(pool, ordinal, when, repair)| {
-            let at = SimTime::ZERO + self.ticks(when);
-            let repair = self.ticks(repair);
-            (PoolId(pool), ordinal, Fault { at, repair })
-        });
+        let faults = self
+            .faults
+            .iter()
+            .map(|&(pool, ordinal, when, repair, what)| {
+                let at = SimTime::ZERO + self.ticks(when);
+                let repair = self.ticks(repair);
+                let what = match what {
+                    Breaks::Node => FaultKind::Node,
+                    Breaks::Gpu(gpu) => FaultKind::Gpu(gpu),
+                    Breaks::Nvlink(gpu) => FaultKind::Nvlink(gpu),
+                    Breaks::Nic(nic) => FaultKind::Nic(nic),
+                    Breaks::Slow(to) => FaultKind::Slow(Ppm(to)),
+                    Breaks::Drain(lead) => FaultKind::Drain {
+                        lead: self.ticks(lead),
+                    },
+                };
+                (PoolId(pool), ordinal, Fault { at, repair, what })
+            });
         let supply = Supply::new(pools.collect())
             .with_faults(ListedFaults(faults.collect()))
             .with_fabric(self.fabric());
@@ -460,6 +504,13 @@ impl Case {
             let settings = PoolSettings {
                 sharing: self.sharing(PoolId(id)),
                 detection_delay: self.ticks(pool.detection),
+                driver: self
+                    .driver
+                    .map(|(probability, least, more)| DriverFailures {
+                        probability: Ppm(probability),
+                        retry_min: self.ticks(least),
+                        retry_max: self.ticks(least + more),
+                    }),
                 ..PoolSettings::default()
             };
             platform.pools.push((PoolId(id), settings));
@@ -943,6 +994,10 @@ impl Chaos {
         let places = working.map(|task| place_of(task.id())).collect();
         let keeps = matches!(then, Then::Suspend { keeps } if keeps != Keeps::Nothing);
         call.log.push(Said::Stopped(job.id(), places, stop, keeps));
+        if let Then::Suspend { keeps } = then {
+            let all = tasks.iter().map(|task| place_of(task.id())).collect();
+            call.log.push(Said::Keeps(job.id(), all, keeps));
+        }
         call.out.evict(set, grace, save, then);
         Some(job.id())
     }

@@ -183,6 +183,11 @@ impl Checker {
             left.cpu += part.cpu.0;
             left.memory += part.memory.0;
         }
+        for device in node.failed_gpus().iter() {
+            assert_eq!(left.left[device], 0, "{id}: GPU {device} is out of service");
+            left.left[device] = 1_000;
+            left.milli += 1_000;
+        }
         let full = node.capacity();
         let sums = |free: &NodeFree| (free.left, free.milli, free.cpu, free.memory);
         assert_eq!(sums(&left), sums(full), "{id}");

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 use proptest::prelude::*;
 use windtunnel_core::units::{MILLI_PER_GPU, PPM, RATE_ONE};
 use windtunnel_core::{
-    Advance, Bucket, DemandId, Event, EventKind, GpuRequest, JobId, JobRecord, JobRef, JobSpec,
-    JobView, Keeps, LedgerReport, Level, NodeEvent, NodeId, Observer, Places, PoolId, PoolSet,
-    QueueId, Reason, SchedulerId, Sharing, SimTime, Stage, TaskEnd, TaskRequest, TaskState, Tenure,
-    View, Work, World,
+    Advance, Bucket, DemandId, DeviceSet, Event, EventKind, FaultKind, FaultStep, GpuRequest,
+    JobId, JobRecord, JobRef, JobSpec, JobView, Keeps, LedgerReport, Level, NodeEvent, NodeId,
+    Observer, Places, PoolId, PoolSet, QueueId, Reason, SchedulerId, Sharing, SimTime, Stage,
+    TaskEnd, TaskRequest, TaskState, Tenure, View, Work, World,
 };
 
 use crate::chaos::{Case, Log, Said, Stop, case};
@@ -118,6 +118,10 @@ struct Job {
     places: BTreeMap<(u16, u32), (NodeId, TaskState)>,
     /// Tasks that were suspended and keep their progress.
     keeping: BTreeSet<(u16, u32)>,
+    /// What suspended tasks keep.
+    keeps: BTreeMap<(u16, u32), Keeps>,
+    /// GPUs that tasks held at the end of the last instant.
+    devices: BTreeMap<(u16, u32), DeviceSet>,
     why: Option<Reason>,
     waited: BTreeMap<Reason, u64>,
     useful: u128,
@@ -138,6 +142,9 @@ pub(crate) struct Naive {
     tape: Vec<Event>,
     failed: BTreeSet<NodeId>,
     cordoned: BTreeSet<NodeId>,
+    draining: BTreeSet<NodeId>,
+    /// GPUs that have failed, in truth.
+    broken: BTreeMap<NodeId, DeviceSet>,
     own: BTreeMap<JobRef, Reason>,
     shape: BTreeMap<DemandId, Reason>,
     queue: BTreeMap<(SchedulerId, QueueId), Reason>,
@@ -178,6 +185,8 @@ impl Naive {
             tape: Vec::new(),
             failed: BTreeSet::new(),
             cordoned: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            broken: BTreeMap::new(),
             own: BTreeMap::new(),
             shape: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -291,28 +300,14 @@ impl Naive {
                 EventKind::Node { node, what, .. } => match what {
                     NodeEvent::Failed => {
                         self.failed.insert(node);
-                        let mut hit = Vec::new();
-                        for (job, found) in &self.live {
-                            for (place, (on, state)) in &found.places {
-                                let works = match state {
-                                    TaskState::Running | TaskState::Suspended => true,
-                                    TaskState::Ending => found.keeping.contains(place),
-                                    _ => false,
-                                };
-                                if *on == node && works {
-                                    hit.push((*job, *place));
-                                }
-                            }
-                        }
-                        for (job, place) in hit {
-                            let unit = self.unit_of(job, place);
-                            self.stop(job, unit, Stop::Lost);
-                        }
+                        self.hit(node, |_, _, _| true);
                     }
                     NodeEvent::Repaired | NodeEvent::Released => {
                         self.failed.remove(&node);
                         if what == NodeEvent::Released {
                             self.cordoned.remove(&node);
+                            self.draining.remove(&node);
+                            self.broken.remove(&node);
                         }
                     }
                     NodeEvent::Cordoned => {
@@ -327,9 +322,71 @@ impl Naive {
                     }
                     _ => {}
                 },
+                EventKind::Fault {
+                    node, what, step, ..
+                } => self.fault(node, what, step),
                 _ => {}
             }
         }
+    }
+
+    /// What a fault of less than a node does.
+    fn fault(&mut self, node: NodeId, what: FaultKind, step: FaultStep) {
+        match (what, step) {
+            (FaultKind::Gpu(gpu), FaultStep::Began) => {
+                let failed = DeviceSet::one(gpu.into());
+                self.broken.entry(node).or_default().0 |= failed.0;
+                self.hit(node, |job, place, state| {
+                    let all = job.keeps.get(place) == Some(&Keeps::Everything);
+                    let held = job.devices.get(place).copied().unwrap_or_default();
+                    (state != TaskState::Suspended || all) && held.0 & failed.0 != 0
+                });
+            }
+            (FaultKind::Gpu(gpu), FaultStep::Ended) => {
+                let failed = DeviceSet::one(gpu.into());
+                self.broken.get_mut(&node).unwrap().0 &= !failed.0;
+            }
+            (FaultKind::Drain { .. }, FaultStep::Began) => {
+                self.draining.insert(node);
+            }
+            (FaultKind::Drain { .. }, FaultStep::Opened) => self.hit(node, |_, _, _| true),
+            (FaultKind::Drain { .. }, FaultStep::Ended) => {
+                self.draining.remove(&node);
+            }
+            _ => {}
+        }
+    }
+
+    /// Units with a part in progress on a node, of those that are affected, lose what is unsaved.
+    fn hit(&mut self, node: NodeId, affected: impl Fn(&Job, &(u16, u32), TaskState) -> bool) {
+        let mut hit = Vec::new();
+        for (job, found) in &self.live {
+            for (place, (on, state)) in &found.places {
+                let works = match state {
+                    TaskState::Running | TaskState::Suspended => true,
+                    TaskState::Ending => found.keeping.contains(place),
+                    _ => false,
+                };
+                if *on == node && works && affected(found, place, *state) {
+                    hit.push((*job, *place));
+                }
+            }
+        }
+        for (job, place) in hit {
+            let unit = self.unit_of(job, place);
+            self.stop(job, unit, Stop::Lost);
+        }
+    }
+
+    fn broken(&self, node: NodeId) -> DeviceSet {
+        self.broken.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Whether a task has a place where nothing that it holds has failed.
+    fn is_sound(&self, task: &windtunnel_core::TaskView<'_>) -> bool {
+        let devices = task.grant().unwrap_or_default().devices.0;
+        let sound = |node| !self.failed.contains(&node) && devices & self.broken(node).0 == 0;
+        task.node().is_some_and(sound)
     }
 
     /// What was decided: evictions, and what policies say.
@@ -357,6 +414,12 @@ impl Naive {
                             keeping.remove(&place);
                         }
                     }
+                }
+                Said::Keeps(job, places, keeps) => {
+                    let found = self.live.get_mut(&job).unwrap();
+                    found
+                        .keeps
+                        .extend(places.iter().map(|place| (*place, keeps)));
                 }
                 Said::Placed(..) => {}
             }
@@ -572,19 +635,28 @@ impl Naive {
                         room.memory -= want.memory.0;
                     }
                 }
-                let closed = self.cordoned.contains(&node.id());
+                let id_of = node.id();
+                let closed = self.cordoned.contains(&id_of) || self.draining.contains(&id_of);
+                let broken = self.broken(id_of);
                 for part in node.set_aside() {
                     for device in part.grant.devices.iter() {
                         room.left[device] -= u32::from(part.grant.milli_each);
                     }
                     room.cpu -= u64::from(part.cpu.0);
                     room.memory -= part.memory.0;
-                    let milli = u64::from(part.grant.milli());
+                    let works = part.grant.devices.0 & !broken.0;
+                    let milli = u64::from(works.count_ones() * u32::from(part.grant.milli_each));
                     if closed {
                         self.book(id, Bucket::Down, None, milli, PPM);
                     } else {
                         self.book(id, Bucket::IdleHeld, Some(part.why), milli, PPM);
                     }
+                }
+                // A failed GPU is down as a whole, whoever has it.
+                for device in broken.iter() {
+                    room.left[device] = 0;
+                    let whole = u64::from(MILLI_PER_GPU);
+                    self.book(id, Bucket::Down, None, whole, PPM);
                 }
                 if closed {
                     let free: u32 = room.left.iter().sum();
@@ -608,14 +680,20 @@ impl Naive {
             let seen = view.job(*id).expect("a live job is seen");
             let tasks: Vec<_> = seen.tasks().collect();
             let pool_of = |node: NodeId| view.node(node).pool();
+            job.devices.clear();
+            for task in &tasks {
+                if let Some(grant) = task.grant() {
+                    let place = (task.id().group, task.id().index);
+                    job.devices.insert(place, grant.devices);
+                }
+            }
             for (place, unit) in job.units.iter_mut().enumerate() {
                 let mine = match job.spec.request.advance {
                     Advance::Each => &tasks[place..=place],
                     _ => &tasks[..],
                 };
                 let works = |task: &&windtunnel_core::TaskView<'_>| {
-                    let there = task.node().is_some_and(|node| !self.failed.contains(&node));
-                    task.state() == TaskState::Running && there
+                    task.state() == TaskState::Running && self.is_sound(task)
                 };
                 let running: Vec<_> = mine.iter().filter(works).collect();
                 let needed = match job.spec.request.advance {
@@ -636,8 +714,11 @@ impl Naive {
                         continue;
                     }
                     let pool = pool_of(node);
-                    let asked = u64::from(task.request().gpus.milli());
-                    let rounding = u64::from(grant.milli()) - asked;
+                    let is_sound = self.is_sound(task);
+                    let sound = (grant.devices.0 & !self.broken(node).0).count_ones();
+                    let granted = u64::from(sound * u32::from(grant.milli_each));
+                    let asked = u64::from(task.request().gpus.milli()).min(granted);
+                    let rounding = granted - asked;
                     self.book(pool, Bucket::AllocatedRounding, None, rounding, PPM);
                     let whole = match task.state() {
                         TaskState::Reserved => {
@@ -645,8 +726,9 @@ impl Naive {
                             self.book(pool, Bucket::IdleHeld, why, asked, PPM);
                             continue;
                         }
-                        TaskState::Starting | TaskState::Ending => Bucket::AllocatedStartup,
-                        TaskState::Running if unit.advance.is_some() => {
+                        TaskState::Ending => Bucket::AllocatedStartup,
+                        TaskState::Starting if is_sound => Bucket::AllocatedStartup,
+                        TaskState::Running if unit.advance.is_some() && is_sound => {
                             let (underused, lost, useful) = slices(&job.spec);
                             let parts = [
                                 (Bucket::AllocatedUnderused, underused),
@@ -890,6 +972,8 @@ impl Job {
             never,
             places: BTreeMap::new(),
             keeping: BTreeSet::new(),
+            keeps: BTreeMap::new(),
+            devices: BTreeMap::new(),
             why: None,
             waited: BTreeMap::new(),
             useful: 0,

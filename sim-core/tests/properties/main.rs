@@ -8,3 +8,5 @@ mod fragmentation;
 mod ledger;
 mod plans;
 mod queue;
+mod speed;
+mod topology;

@@ -1,0 +1,147 @@
+//! A month of a large cluster: a million jobs of every size on 12,500 nodes of eight GPUs.
+
+use std::sync::Arc;
+
+use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
+use windtunnel_core::{
+    ArrivalError, Arrivals, Behaviour, ExponentialFaults, JobSpec, Names, NotForkable, Platform,
+    RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply, TaskRequest,
+};
+use windtunnel_policies::registry::policy;
+
+/// Share of jobs in thousandths, GPUs of a task in thousandths, tasks.
+const SIZES: [(u64, u16, u32); 9] = [
+    (100, 250, 1),
+    (100, 500, 1),
+    (350, 1_000, 1),
+    (100, 2_000, 1),
+    (100, 4_000, 1),
+    (150, 8_000, 1),
+    (50, 8_000, 2),
+    (30, 8_000, 4),
+    (20, 8_000, 8),
+];
+
+/// A stream of jobs over a month at load 0.7, drawn as it is read.
+///
+/// 1.28 nodes and 5.25 GPUs per job in the mean; run times are exponential. Draws are in whole
+/// numbers, so the stream is the same on every machine.
+#[derive(Clone, Debug)]
+pub struct Month {
+    jobs: u64,
+    left: u64,
+    rng: StreamRng,
+    now: u64,
+    /// Mean time between submissions \[ns\].
+    gap: u64,
+    /// Mean run time \[ns\].
+    run: u64,
+    behaviours: Vec<Arc<Behaviour>>,
+}
+
+/// The length of the month.
+pub const MONTH: SimDuration = SimDuration::from_days(30);
+
+impl Month {
+    /// `jobs` jobs for so many GPUs; each behaves like one of `behaviours`, in turn, or plainly.
+    #[must_use]
+    pub fn new(jobs: u64, gpus: u64, seed: Seed, behaviours: Vec<Arc<Behaviour>>) -> Self {
+        let jobs = jobs.max(1);
+        let milli: u64 = SIZES
+            .iter()
+            .map(|&(share, milli, tasks)| share * u64::from(milli) * u64::from(tasks))
+            .sum();
+        // Mean GPUs per job is milli ÷ 10⁶; load 0.7 of all GPUs over the month.
+        let gpu_nanos = u128::from(gpus) * u128::from(MONTH.as_nanos()) * 7 / 10;
+        let run = gpu_nanos * 1_000_000 / u128::from(milli) / u128::from(jobs);
+        Self {
+            jobs,
+            left: jobs,
+            rng: stream(seed, Purpose::Jobs, 0, 0),
+            now: 0,
+            gap: MONTH.as_nanos() / jobs,
+            run: u64::try_from(run).unwrap_or(u64::MAX),
+            behaviours,
+        }
+    }
+
+    /// Mean number of nodes of eight GPUs per job.
+    #[must_use]
+    pub fn mean_nodes() -> f64 {
+        let nodes: u64 = SIZES
+            .iter()
+            .map(|&(share, _, tasks)| share * u64::from(tasks))
+            .sum();
+        nodes as f64 / 1_000.0
+    }
+
+    /// An exponential draw in whole numbers: the sum of geometric halvings and an even rest.
+    fn exponential(&mut self, mean: u64) -> u64 {
+        // −ln(u) = k·ln 2 + e, where 2^−k ≤ u and the rest is uniform enough for a benchmark.
+        let word = self.rng.next_word();
+        let halvings = u128::from(word.leading_zeros());
+        let rest = u128::from(self.rng.next_word() >> 44);
+        let scaled = halvings * 726_817 + rest * 726_817 / (1 << 20);
+        let draw = u128::from(mean) * scaled / (1 << 20);
+        u64::try_from(draw).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+impl Arrivals for Month {
+    fn next(&mut self, _names: &mut Names) -> Option<Result<JobSpec, ArrivalError>> {
+        self.left = self.left.checked_sub(1)?;
+        let gap = self.exponential(self.gap);
+        self.now += gap;
+        let mut pick = self.rng.next_word() % 1_000;
+        let found = SIZES.iter().find(|(share, _, _)| {
+            let here = pick < *share;
+            if !here {
+                pick -= share;
+            }
+            here
+        });
+        let &(_, milli, tasks) = found?;
+        let request = match milli {
+            0..1_000 => TaskRequest::gpu_milli(milli),
+            _ => TaskRequest::gpus(milli / 1_000),
+        };
+        let run = SimDuration::from_nanos(self.exponential(self.run));
+        let mut job = JobSpec::new(SimTime::from_nanos(self.now), request, run).tasks(tasks);
+        if tasks > 1 {
+            job = job.checkpoint(SimDuration::from_mins(30), SimDuration::from_secs(20));
+        }
+        if let Some(kinds) = std::num::NonZeroU64::new(self.behaviours.len() as u64) {
+            let kind = usize::try_from((self.jobs - self.left) % kinds).unwrap_or(0);
+            job = job.behaviour(self.behaviours[kind].clone());
+        }
+        Some(Ok(job))
+    }
+
+    fn fork(&self) -> Result<Box<dyn Arrivals>, NotForkable> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+/// The month on `nodes` HGX H100 nodes under first fit; with `everything`, nodes fail, GPUs are shared
+/// and placement decides how fast jobs run.
+///
+/// # Panics
+/// Never: the names are known.
+#[must_use]
+pub fn simulation(jobs: u64, nodes: u32, everything: bool) -> Simulation {
+    let model = windtunnel::hardware::model("hgx-h100").expect("in the catalogue");
+    let supply = Supply::uniform(model.node_model(), nodes);
+    let arrivals = |behaviours| Month::new(jobs, u64::from(nodes) * 8, Seed(1), behaviours);
+    let policy = policy("first-fit").expect("first-fit is built in");
+    let platform = Platform::new("first-fit", policy).sharing(Sharing::Fractions);
+    let options = RunOptions::default();
+    if !everything {
+        return Simulation::new(supply, arrivals(Vec::new()), platform, options).expect("builds");
+    }
+    let faults = ExponentialFaults {
+        mean_between: SimDuration::from_days(264),
+        mean_repair: SimDuration::from_hours(12),
+    };
+    let supply = supply.with_faults(faults);
+    Simulation::new(supply, arrivals(Vec::new()), platform, options).expect("builds")
+}
