@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_scenario;
 mod diff;
 mod explain;
+mod faults;
 mod fgd;
 mod files;
 mod fragmentation;
