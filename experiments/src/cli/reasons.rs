@@ -105,6 +105,8 @@ pub(super) const fn leaving(leave: Leave) -> &'static str {
         Leave::Ended(how) => outcome(how),
         Leave::Evicted => "evicted",
         Leave::NodeLost => "its node failed",
+        Leave::GpuLost => "a GPU of it failed",
+        Leave::Drained => "its node went into maintenance",
         Leave::Stopped => "a task of it stopped",
         Leave::EndOfRun => "still running at the end of the run",
     }

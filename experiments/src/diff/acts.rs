@@ -164,7 +164,7 @@ fn deed(
 ) -> Option<Deed> {
     match (from, to, end) {
         (_, _, Some(TaskEnd::Evicted)) => Some(Deed::Evicted),
-        (_, _, Some(TaskEnd::NodeLost)) => Some(Deed::Lost),
+        (_, _, Some(TaskEnd::NodeLost | TaskEnd::GpuLost | TaskEnd::Drained)) => Some(Deed::Lost),
         (_, TaskState::Suspended, _) => Some(Deed::Suspended),
         (TaskState::Starting | TaskState::Running, TaskState::Ending, _) => Some(Deed::Evicted),
         (TaskState::Starting, TaskState::Running, _) => None,

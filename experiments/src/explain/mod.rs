@@ -62,6 +62,10 @@ pub enum Leave {
     Evicted,
     /// A node of it failed.
     NodeLost,
+    /// A GPU of it failed.
+    GpuLost,
+    /// Its node went into maintenance.
+    Drained,
     /// A task of it was ended by its controller, or refused, or is done.
     Stopped,
     /// The run ended.

@@ -194,7 +194,12 @@ impl Diary {
             }
             Some(Chapter::Stay(stay)) => {
                 stay.until = now;
-                let lost = matches!(watcher.ended, Some(TaskEnd::Evicted | TaskEnd::NodeLost));
+                let lost = matches!(
+                    watcher.ended,
+                    Some(
+                        TaskEnd::Evicted | TaskEnd::NodeLost | TaskEnd::GpuLost | TaskEnd::Drained
+                    )
+                );
                 if why.is_none() && watcher.record.is_none() && !lost {
                     // An elastic job grows and an array moves on while they run.
                     for node in &watcher.nodes {
@@ -280,6 +285,8 @@ fn leave(watcher: &Watcher) -> Leave {
         None => match watcher.ended {
             Some(TaskEnd::Evicted) => Leave::Evicted,
             Some(TaskEnd::NodeLost) => Leave::NodeLost,
+            Some(TaskEnd::GpuLost) => Leave::GpuLost,
+            Some(TaskEnd::Drained) => Leave::Drained,
             _ => Leave::Stopped,
         },
     }

@@ -235,8 +235,8 @@ impl Faults {
 
     /// A pool that a window is for and that does not exist, with a hint.
     pub(super) fn unknown_pool(&self, known: &[&str]) -> Option<(String, String)> {
-        let named = self.maintenance.iter().flat_map(|windows| &windows.pools);
-        let unknown = named.filter(|name| !known.contains(&&***name)).next()?;
+        let mut named = self.maintenance.iter().flat_map(|windows| &windows.pools);
+        let unknown = named.find(|name| !known.contains(&&***name))?;
         let hint = did_you_mean(unknown, known.iter().copied());
         Some((unknown.clone(), hint))
     }

@@ -9,6 +9,7 @@ mod bad_scenario;
 mod behaviours;
 mod diff;
 mod explain;
+mod faults;
 mod fgd;
 mod files;
 mod fragmentation;

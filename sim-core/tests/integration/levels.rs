@@ -282,15 +282,7 @@ fn racks_of_pools_that_take_turns() {
 #[test]
 fn what_is_left_stays() {
     use windtunnel_core::{Batch, Fault, ListedFaults, OnLoss, Platform, SimDuration};
-    let faults = vec![(
-        PoolId(0),
-        0,
-        Fault {
-            at: at(5),
-            repair: SimDuration::from_secs(10),
-            what: windtunnel_core::FaultKind::Node,
-        },
-    )];
+    let faults = vec![(PoolId(0), 0, Fault::node(at(5), SimDuration::from_secs(10)))];
     let supply = nodes(4, 4)
         .with_fabric(fabric(2, 0))
         .with_faults(ListedFaults(faults));
