@@ -150,8 +150,8 @@ pub use decision::{
     Save, Scope, Spot, SpotRange, Spots, TaskSet, Then,
 };
 pub use device::{
-    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, NodeFree,
-    Refusal, Sharing,
+    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, MigProfile,
+    MigTable, NodeFree, Refusal, Sharing,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Level, Places, Transport};
@@ -180,8 +180,8 @@ pub use record::JobRecord;
 pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
 pub use speed::{
-    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Slices, Speed,
-    SpeedModel, Until,
+    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Shares, Slices,
+    Speed, SpeedModel, Until, shares, sharing, use_of,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

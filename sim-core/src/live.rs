@@ -72,6 +72,8 @@ pub(crate) struct Task {
     pub(crate) dead: bool,
     /// Whether its last start came to an end: it ran.
     pub(crate) started: bool,
+    /// Whether its instance has to be made before it starts.
+    pub(crate) remakes: bool,
 }
 
 impl Task {
@@ -92,6 +94,7 @@ impl Task {
             gate: Gate::default(),
             dead: false,
             started: false,
+            remakes: false,
         }
     }
 
@@ -144,6 +147,9 @@ pub(crate) struct Unit {
     pub(crate) unsaved: PerPool<u128>,
     /// GPUs asked for by its running tasks while it advances, per pool \[milli\].
     pub(crate) weights: PerPool<u64>,
+    /// What its tasks have of over-committed GPUs that is useful while it advances, per pool
+    /// [milli-GPU·ppm]; `weights` counts the others.
+    pub(crate) crowded: PerPool<u64>,
     /// Its next finish or reconsideration.
     pub(crate) event: Option<EventHandle>,
     /// Whether it waits to be looked at again at the end of the instant.
@@ -171,6 +177,7 @@ impl Unit {
             since_save: 0,
             unsaved: PerPool::default(),
             weights: PerPool::default(),
+            crowded: PerPool::default(),
             event: None,
             dirty: false,
             moved: false,

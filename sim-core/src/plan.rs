@@ -388,20 +388,15 @@ impl<'a> Plan<'a> {
             return self.take(task, spot.node);
         };
         let request = task.request();
-        let milli_each = self.space.sharing(spot.node).granted_each(request.gpus);
         let mut free = *self.space.node(spot.node);
         let fits = free.open && free.cpu >= request.cpu.0 && free.memory >= request.memory.0;
-        if !fits || devices == DeviceSet::EMPTY || !free.has(devices, milli_each) {
+        if !fits || devices == DeviceSet::EMPTY {
             return false;
         }
-        free.take(
-            Grant {
-                devices,
-                milli_each,
-            },
-            request.cpu.0,
-            request.memory.0,
-        );
+        let Some(grant) = free.grant(devices, request.gpus) else {
+            return false;
+        };
+        free.take(grant, request.cpu.0, request.memory.0);
         self.space.change(spot.node, free);
         true
     }
@@ -450,12 +445,13 @@ impl<'a> Plan<'a> {
             Keeps::Nothing => request.memory.0,
             _ => 0,
         };
+        let milli_each = self.space.sharing(spot.node).granted_each(request.gpus);
         let grant = Grant {
-            devices: spot.devices.unwrap_or_default(),
-            milli_each: self.space.sharing(spot.node).granted_each(request.gpus),
+            milli_each,
+            ..task.old_grant()
         };
         let fits = free.open
-            && free.has(grant.devices, grant.milli_each)
+            && free.has_grant(grant)
             && free.cpu >= request.cpu.0
             && free.memory >= memory;
         if fits {
@@ -542,6 +538,9 @@ fn difference(before: &NodeFree, after: &NodeFree) -> Grant {
         if milli > 0 {
             grant.devices.0 |= DeviceSet::one(device).0;
             grant.milli_each = milli;
+            if let Some(taken) = after.taken.get(device as usize) {
+                grant.slices = taken & !before.taken[device as usize];
+            }
         }
     }
     grant

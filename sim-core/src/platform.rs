@@ -55,15 +55,19 @@ pub struct PoolSettings {
     pub devices: Box<dyn DeviceChooser>,
     /// How long a failure goes unnoticed.
     pub detection_delay: SimDuration,
+    /// What it takes to make an instance (MIG) that is not there yet, before the task on it starts.
+    pub reconfigure: SimDuration,
 }
 
 impl Default for PoolSettings {
-    /// Exclusive GPUs, count-only devices, failures noticed at once.
+    /// Exclusive GPUs, count-only devices, failures noticed at once, instances (MIG) made in 5 s
+    /// (general knowledge).
     fn default() -> Self {
         Self {
             sharing: Sharing::Exclusive,
             devices: Box::new(CountOnly),
             detection_delay: SimDuration::ZERO,
+            reconfigure: SimDuration::from_secs(5),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod choose;
 mod free;
+mod mig;
 mod sharing;
 
 pub(crate) use choose::count_only;
 pub use choose::{ChooserClone, CountOnly, DeviceChooser, DeviceRequest, Refusal};
 pub use free::NodeFree;
+pub use mig::{MigProfile, MigTable};
 pub use sharing::Sharing;
 
 /// Most GPUs a node may have.
@@ -71,9 +73,21 @@ pub struct Grant {
     pub devices: DeviceSet,
     /// Thousandths of each of them.
     pub milli_each: u16,
+    /// Memory slices of each of them, as a bit mask, where the pool shares by MIG; else none.
+    pub slices: u8,
 }
 
 impl Grant {
+    /// `milli_each` thousandths of each of `devices`.
+    #[must_use]
+    pub const fn of(devices: DeviceSet, milli_each: u16) -> Self {
+        Self {
+            devices,
+            milli_each,
+            slices: 0,
+        }
+    }
+
     /// Thousandths of a GPU over all devices.
     #[must_use]
     pub const fn milli(self) -> u32 {

@@ -1,12 +1,15 @@
 //! How fast a unit advances, and what its GPUs do meanwhile.
 
 mod behaviour;
+mod co_located;
 mod neighbours;
 mod placement;
 mod reference;
+pub mod sharing;
 mod slices;
 
 pub use behaviour::Behaviour;
+pub use co_located::{Shares, shares, use_of};
 pub use neighbours::{Neighbours, Sharer};
 pub use placement::{NodePart, PlacedTask, Placement};
 pub use reference::ReferenceSpeed;

@@ -25,7 +25,7 @@ pub struct Sharer<'a> {
 
 impl<'a> Neighbours<'a> {
     /// Tasks of other units that advance on a GPU, in the order in which they came.
-    pub fn on(&self, node: NodeId, device: usize) -> impl Iterator<Item = Sharer<'a>> + use<'a> {
+    pub fn on(&self, node: NodeId, device: usize) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a> {
         let (jobs, own) = (self.jobs, self.own);
         let tasks = self.cluster.node(node).tasks.iter();
         tasks.filter_map(move |&(slot, task)| {

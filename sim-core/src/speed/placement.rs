@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::device::{DeviceSet, Grant};
+use crate::device::{DeviceSet, Grant, Sharing};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
@@ -84,6 +84,12 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn pool(&self, node: NodeId) -> PoolId {
         self.cluster.node(node).pool
+    }
+
+    /// How the GPUs of a node are shared.
+    #[must_use]
+    pub fn sharing(&self, node: NodeId) -> Sharing {
+        self.cluster.node(node).free.sharing
     }
 
     /// How a node's parts are connected, if its model says.

@@ -1,12 +1,13 @@
-//! The reference speed: no matter where, no matter beside whom.
+//! The reference speed: no matter where, and beside whom only where GPUs are shared.
 
-use super::{Neighbours, Placement, Slices, Speed, SpeedModel};
+use super::{Neighbours, Placement, Shares, Slices, Speed, SpeedModel, shares};
 use crate::job::{Checkpoint, JobProfile};
 use crate::time::SimDuration;
-use crate::units::{Ppm, RATE_ONE};
+use crate::units::{PPM, Ppm, RATE_ONE};
 
 /// The reference speed: rate one (elastic jobs: × running ÷ nominal count), slowed by checkpoint
-/// overhead; slices only underused (1 − duty) and checkpoint overhead.
+/// overhead; slices only underused (1 − duty) and checkpoint overhead. Where a pool time-slices its GPUs
+/// or shares them by MPS or MIG, by that, too ([`shares`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceSpeed;
 
@@ -15,7 +16,7 @@ impl SpeedModel for ReferenceSpeed {
         &self,
         profile: &JobProfile,
         on: &Placement<'_>,
-        _beside: &Neighbours<'_>,
+        beside: &Neighbours<'_>,
         _done: SimDuration,
     ) -> Speed {
         let mut rate = RATE_ONE;
@@ -31,14 +32,19 @@ impl SpeedModel for ReferenceSpeed {
                 interval.as_nanos() + cost.as_nanos(),
             );
         }
-        if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+        let shares = shares(profile, on, beside);
+        if shares != Shares::ALL {
+            for part in [shares.beside, shares.instance] {
+                rate = scaled(rate, u64::from(part.0), u64::from(PPM));
+            }
+        } else if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
             return Speed {
                 rate,
                 slices: Slices::USEFUL,
                 until: None,
             };
         }
-        let slices = Slices::from_factors(Ppm::ONE, Ppm::ONE, profile.duty, profile.checkpoint);
+        let slices = Slices::from_factors(Ppm::ONE, shares.beside, profile.duty, profile.checkpoint);
         Speed {
             rate,
             slices,

@@ -19,10 +19,10 @@ pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -
             milli_each,
         },
     )?;
-    Some(Grant {
-        devices,
-        milli_each,
-    })
+    if matches!(sharing, Sharing::Mig(_)) {
+        return free.grant(devices, request.gpus);
+    }
+    Some(Grant::of(devices, milli_each))
 }
 
 impl World {
@@ -71,13 +71,7 @@ impl World {
             Some(devices) => devices,
             None => choose(&free, want)?,
         };
-        if devices.len() != request.gpus.devices() || !free.has(devices, milli_each) {
-            return Err(Refusal::NotFree);
-        }
-        Ok(Grant {
-            devices,
-            milli_each,
-        })
+        free.grant(devices, request.gpus).ok_or(Refusal::NotFree)
     }
 
     /// Gives a task its place. The spot must have been checked.
@@ -101,6 +95,7 @@ impl World {
         let entry = &mut job.tasks[task];
         entry.node = node;
         entry.grant = grant;
+        entry.remakes = self.cluster.instances.give(node, grant);
         entry.hold = within;
         entry.granted_at = now;
         let state = &mut self.cluster.nodes[node.index()];
@@ -157,9 +152,12 @@ impl World {
     pub(crate) fn retake(&mut self, slot: u32, task: usize) -> Result<(), Refusal> {
         let request = self.request_of(slot, task);
         let entry = &self.jobs.slot(slot).tasks[task];
-        let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
+        let (node, keeps) = (entry.node, entry.keeps);
+        let grant = Grant {
+            milli_each: self.sharing_of(node).granted_each(request.gpus),
+            ..entry.grant
+        };
         let within = entry.hold;
-        let milli_each = self.sharing_of(node).granted_each(request.gpus);
         if !self.cluster.node(node).is_open() {
             return Err(Refusal::NodeClosed);
         }
@@ -177,14 +175,10 @@ impl World {
             free.add(&backed);
         }
         let fits =
-            free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
+            free.has_grant(grant) && free.cpu >= request.cpu.0 && free.memory >= memory;
         if !fits {
             return Err(Refusal::NotFree);
         }
-        let grant = Grant {
-            devices,
-            milli_each,
-        };
         if let Some(hold) = within {
             self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }
@@ -192,8 +186,10 @@ impl World {
         state.free.take(grant, request.cpu.0, memory);
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
+        let remakes = self.cluster.instances.give(node, grant);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
+        entry.remakes = remakes;
         entry.granted_at = self.now;
         self.touch_free(node);
         Ok(())
@@ -209,7 +205,7 @@ impl World {
     /// Tops the holds of a node up and brings its pool's sums up to date.
     pub(crate) fn touch(&mut self, node: NodeId) {
         let held = if self.cluster.nodes[node.index()].holds.is_empty() {
-            smallvec::SmallVec::new()
+            super::cluster::SetAside::default()
         } else {
             self.top_up(node)
         };
