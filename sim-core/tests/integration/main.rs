@@ -8,4 +8,5 @@ mod plans;
 mod regressions;
 mod seams;
 mod support;
+mod topology;
 mod worked_examples;
