@@ -181,8 +181,10 @@ pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
 pub use speed::sharing;
 pub use speed::{
-    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Slices, Speed,
-    SpeedModel, Until,
+    Algorithm, Behaviour, BehaviourError, Clock, Curve, Cycle, DutyPhase, Efficiency, Exchange,
+    FittedExchange, Neighbours, NodePart, Pipe, PlacedTask, Placement, Reach, ReferenceSpeed,
+    Sensitivity, Sharer, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed, Traffic,
+    Until,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

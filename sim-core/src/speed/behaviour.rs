@@ -3,7 +3,7 @@
 use super::cycle::Cycle;
 use super::scaling::{Curve, Efficiency};
 use super::sensitivity::Sensitivity;
-use super::step::{Exchange, StepTime};
+use super::step::StepTime;
 use crate::units::{Bytes, PPM, Ppm};
 
 /// How a kind of job uses its GPUs: the same for all jobs of that kind, so jobs share one.
@@ -102,6 +102,9 @@ impl Behaviour {
         if parts.iter().any(|part| *part > Ppm::ONE) {
             return Err(BehaviourError::Part);
         }
+        if self.host_loss == Ppm::ONE {
+            return Err(BehaviourError::AllLost);
+        }
         if let Some((model, _)) = self.gpu_speeds.iter().find(|(_, speed)| *speed == 0) {
             return Err(BehaviourError::NoSpeed(model.clone()));
         }
@@ -117,15 +120,6 @@ impl Behaviour {
             curve.check()?;
         }
         self.efficiency.as_ref().map_or(Ok(()), Efficiency::check)
-    }
-
-    /// The exchange of its steps, if it has any.
-    #[must_use]
-    pub fn exchange(&self) -> Option<&Exchange> {
-        match &self.traffic {
-            Traffic::Step(step) => Some(&step.exchange),
-            _ => None,
-        }
     }
 }
 

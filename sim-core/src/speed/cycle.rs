@@ -63,7 +63,7 @@ impl Cycle {
             let Some(over) = into.checked_sub(phase.length.as_nanos()) else {
                 let left = SimDuration::from_nanos(phase.length.as_nanos() - into);
                 let until = match self.clock {
-                    Clock::Progress => Until::Progress(done.saturating_add(left)),
+                    Clock::Progress => Until::Progress(done + left),
                     Clock::Time => Until::After(left),
                 };
                 return (phase.duty, until);
@@ -79,7 +79,11 @@ impl Cycle {
     pub fn mean(&self) -> Ppm {
         let length = |phase: &DutyPhase| u128::from(phase.length.as_nanos());
         let whole: u128 = self.phases.iter().map(length).sum();
-        let busy: u128 = self.phases.iter().map(|p| length(p) * u128::from(p.duty.0)).sum();
+        let busy: u128 = self
+            .phases
+            .iter()
+            .map(|p| length(p) * u128::from(p.duty.0))
+            .sum();
         Ppm((busy + whole / 2).checked_div(whole).unwrap_or(1_000_000) as u32)
     }
 

@@ -62,6 +62,17 @@ pub(super) fn inside(topology: &Topology, set: DeviceSet) -> Pipe {
     }
 }
 
+/// What connects GPUs of several nodes of one NVLink domain.
+pub(super) fn domain(topology: &Topology) -> Pipe {
+    match topology.nvlink_domain_bandwidth() {
+        0 => Pipe::UNKNOWN,
+        bandwidth => Pipe {
+            bandwidth,
+            latency: NVLINK_HOP,
+        },
+    }
+}
+
 /// How far apart a set of GPUs of one node is.
 pub(super) fn reach(topology: &Topology, set: DeviceSet) -> Reach {
     if linked(topology, set) {
@@ -88,12 +99,19 @@ pub(super) fn outside(
     own: DeviceSet,
     others: &[DeviceSet],
 ) -> Pipe {
-    let staged = !fabric.rdma || fabric.transport == Transport::Tcp;
-    let transport = if staged { Transport::Tcp } else { fabric.transport };
+    let direct = topology.nics().iter().any(|nic| nic.gpudirect);
+    let staged = !fabric.rdma || !direct || fabric.transport == Transport::Tcp;
+    let transport = if staged {
+        Transport::Tcp
+    } else {
+        fabric.transport
+    };
     let (reached, latency) = carried(transport);
     let share = if staged {
         let widest = topology.nics().iter().map(|nic| nic.bandwidth).max();
-        let units = u64::try_from(others.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let units = u64::try_from(others.len())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
         u64::from(widest.unwrap_or(u32::MAX)) / units
     } else {
         card_share(topology, own, others)
@@ -143,6 +161,22 @@ pub(super) fn through(fabric: &Fabric, level: Option<Level>, pipe: Pipe) -> Pipe
     }
     Pipe {
         bandwidth: whole(bandwidth),
+        ..pipe
+    }
+}
+
+/// The slower of two pipes.
+pub(super) const fn slower(a: Pipe, b: Pipe) -> Pipe {
+    if b.bandwidth < a.bandwidth { b } else { a }
+}
+
+/// So many pipes side by side.
+pub(super) fn times(pipe: Pipe, count: u32) -> Pipe {
+    if pipe.bandwidth == u32::MAX {
+        return pipe;
+    }
+    Pipe {
+        bandwidth: whole(u64::from(pipe.bandwidth) * u64::from(count)),
         ..pipe
     }
 }

@@ -6,6 +6,7 @@ use crate::device::{DeviceSet, Grant};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
+use crate::time::SimDuration;
 use crate::topology::Topology;
 use crate::world::cluster::Cluster;
 
@@ -16,6 +17,8 @@ pub struct Placement<'a> {
     pub running: u32,
     /// Tasks at which the work was stated: the count of the group for elastic jobs, else all.
     pub nominal: u32,
+    /// Time since the job was submitted.
+    pub elapsed: SimDuration,
     pub(crate) tasks: &'a [Task],
     pub(crate) cluster: &'a Cluster,
 }

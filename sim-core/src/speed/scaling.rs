@@ -36,7 +36,10 @@ impl Curve {
 
     pub(super) fn check(&self) -> Result<(), BehaviourError> {
         let rising = self.points.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let stands = self.points.iter().any(|&(tasks, speed)| tasks == 0 || speed == 0);
+        let stands = self
+            .points
+            .iter()
+            .any(|&(tasks, speed)| tasks == 0 || speed == 0);
         if self.points.is_empty() || !rising || stands {
             return Err(BehaviourError::Curve);
         }

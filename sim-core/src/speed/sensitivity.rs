@@ -1,6 +1,7 @@
 //! Plain losses by how far apart a job's GPUs are: where no step time is known.
 
 use super::behaviour::BehaviourError;
+use crate::fabric::Level;
 use crate::units::{PPM, Ppm};
 
 /// How far apart the GPUs of a unit are; nearer first.
@@ -16,6 +17,17 @@ pub enum Reach {
     Rack,
     /// Beyond a rack.
     Beyond,
+}
+
+impl Reach {
+    /// The reach of several nodes by the lowest level that holds them; `None` is the spine.
+    pub(super) fn of(level: Option<Level>) -> Self {
+        match level {
+            Some(Level::Node | Level::Domain) => Self::Linked,
+            Some(Level::Rack) => Self::Rack,
+            _ => Self::Beyond,
+        }
+    }
 }
 
 /// Share of the speed that a job loses by how far apart its GPUs are. A loss counts from its reach on

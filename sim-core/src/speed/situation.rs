@@ -84,7 +84,11 @@ impl Situation {
             let mut outside = Pipe::UNKNOWN;
             if let Some(topology) = on.topology(part.node) {
                 let within = weakened(links::inside(topology, part.devices), state.inside);
-                inside = slower(inside, within);
+                inside = links::slower(inside, within);
+                if topology.nvlink_domain_nodes() > 1 {
+                    let domain = weakened(links::domain(topology), state.inside);
+                    inside = links::slower(inside, domain);
+                }
                 let others = beside.spanning(part.node);
                 let out = links::outside(topology, fabric, part.devices, &others);
                 outside = weakened(out, state.outside);
@@ -110,18 +114,17 @@ impl Situation {
             inside,
             outside: links::through(fabric, level, outside),
         };
-        let reach = match level {
-            Some(level) if level <= Level::Domain => Reach::Linked,
-            Some(Level::Rack) => Reach::Rack,
-            _ => Reach::Beyond,
-        };
+        let reach = Reach::of(level);
         Self { spread, reach }
     }
 }
 
 /// Nodes of one domain are one island: its cards add up. Unknown cards stay so.
 fn merged(mut islands: SmallVec<[Island; 4]>) -> SmallVec<[Island; 4]> {
-    if islands.windows(2).any(|pair| pair[0].domain > pair[1].domain) {
+    if islands
+        .windows(2)
+        .any(|pair| pair[0].domain > pair[1].domain)
+    {
         islands.sort_unstable_by_key(|island| island.domain);
     }
     islands.dedup_by(|next, island| {
@@ -138,10 +141,6 @@ fn merged(mut islands: SmallVec<[Island; 4]>) -> SmallVec<[Island; 4]> {
 /// The wider of two levels; `None` is the spine.
 fn wider(a: Option<Level>, b: Option<Level>) -> Option<Level> {
     a.zip(b).map(|(a, b)| a.max(b))
-}
-
-fn slower(a: Pipe, b: Pipe) -> Pipe {
-    if b.bandwidth < a.bandwidth { b } else { a }
 }
 
 /// What is left of a pipe.
