@@ -150,8 +150,9 @@ pub use decision::{
     Save, Scope, Spot, SpotRange, Spots, TaskSet, Then,
 };
 pub use device::{
-    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, NodeFree,
-    Refusal, Sharing,
+    Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
+    SlurmGres, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Level, Places, Transport};

@@ -222,9 +222,9 @@ impl Simulation {
         let by = Component::Scheduler(id);
         match self.seat_all(slot, &places, spots, commit, within, by) {
             Ok(()) => {}
-            Err((place, Refusal::Devices)) => {
+            Err((place, why @ (Refusal::Devices | Refusal::Alignment))) => {
                 // The agent found no acceptable devices: that attempt is over.
-                let refused = TaskEnd::Refused(Refusal::Devices);
+                let refused = TaskEnd::Refused(why);
                 self.end_task(slot, place, refused, Component::Engine);
             }
             Err((_, refusal)) if claim == Claim::Sure => {

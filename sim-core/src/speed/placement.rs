@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::device::{DeviceSet, Grant};
+use crate::device::{Cores, DeviceSet, Grant};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
@@ -25,13 +25,15 @@ pub struct Placement<'a> {
 
 /// One running task and its place.
 #[derive(Clone, Copy, Debug)]
-pub struct PlacedTask {
+pub struct PlacedTask<'a> {
     /// Its node.
     pub node: NodeId,
     /// Its GPUs.
     pub grant: Grant,
     /// Its group.
     pub group: u16,
+    /// The cores it has to itself; `None` where they are not pinned.
+    pub cores: Option<&'a Cores>,
 }
 
 /// What a unit has on one node.
@@ -47,7 +49,7 @@ pub struct NodePart {
 
 impl<'a> Placement<'a> {
     /// Node and GPUs of each running task, in (group, index) order.
-    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask> + use<'a> {
+    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask<'a>> + use<'a> {
         self.tasks
             .iter()
             .filter(|task| task.works())
@@ -55,6 +57,7 @@ impl<'a> Placement<'a> {
                 node: task.node,
                 grant: task.grant,
                 group: task.group,
+                cores: task.cores.as_deref(),
             })
     }
 

@@ -31,7 +31,8 @@ impl SpeedModel for FairShare {
         });
         let across = parts.iter().map(|part| beside.across(part.node) as usize);
         let flows = if parts.len() > 1 { across.max() } else { None };
-        let others = sharers.max().unwrap_or(0).max(flows.unwrap_or(0)) as u32;
+        let others = sharers.max().unwrap_or(0).max(flows.unwrap_or(0));
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
         let share = 1_000_000 / (1 + others);
         Speed {
             rate: u64::from(share) * 1_000,
