@@ -46,8 +46,9 @@ pub use facts::JobFacts;
 pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
-    Cluster, Drawn, EMBEDDED, Embedded, Faults, FillPods, IN_CODE, Log, PlatformSpec, Pool,
-    Published, Rate, Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week, Workload,
+    Cluster, Devices, Drawn, EMBEDDED, Embedded, Faults, FillPods, IN_CODE, Log, PlatformSpec,
+    Pool, Published, Rate, Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week,
+    Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

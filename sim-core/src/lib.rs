@@ -150,8 +150,9 @@ pub use decision::{
     Save, Scope, Spot, SpotRange, Spots, TaskSet, Then,
 };
 pub use device::{
-    ChooserClone, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, MAX_DEVICES, MigProfile,
-    MigTable, NodeFree, Refusal, Sharing,
+    Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, MigProfile, MigTable, NodeFree, NodeState, NvidiaPlugin,
+    Refusal, Sharing, SlurmGres, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Level, Places, Transport};
@@ -179,9 +180,12 @@ pub use reason::{REASONS, Reason, ReasonClass};
 pub use record::JobRecord;
 pub use report::{Durations, Report, Summary};
 pub use simulation::{Horizon, RunOptions, Simulation, Step};
+pub use speed::sharing;
 pub use speed::{
-    Behaviour, Neighbours, NodePart, PlacedTask, Placement, ReferenceSpeed, Sharer, Shares, Slices,
-    Speed, SpeedModel, Until, shares, sharing, use_of,
+    Algorithm, Behaviour, BehaviourError, Clock, Curve, Cycle, DutyPhase, Efficiency, Exchange,
+    FittedExchange, Neighbours, NodePart, Pipe, PlacedTask, Placement, Reach, ReferenceSpeed,
+    Sensitivity, Sharer, Shares, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed, Traffic,
+    Until, shares, use_of,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

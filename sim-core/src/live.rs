@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::by_reason::ByReason;
 use crate::decision::Keeps;
-use crate::device::Grant;
+use crate::device::{Cores, Grant};
 use crate::engine::EventHandle;
 use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, ShapeId, TaskRef};
 use crate::job::{Advance, JobSpec};
@@ -60,6 +60,10 @@ pub(crate) struct Task {
     pub(crate) attempt: u32,
     pub(crate) node: NodeId,
     pub(crate) grant: Grant,
+    /// NUMA nodes whose cores it is to take first.
+    pub(crate) numa: u8,
+    /// The cores it has to itself, where the node's agent pins them.
+    pub(crate) cores: Option<Box<Cores>>,
     /// Whether it holds host memory and CPU (a suspended task may hold memory alone).
     pub(crate) hold: Option<HoldId>,
     pub(crate) keeps: Keeps,
@@ -86,6 +90,8 @@ impl Task {
             attempt: 0,
             node: NodeId(0),
             grant: Grant::default(),
+            numa: 0,
+            cores: None,
             hold: None,
             keeps: Keeps::Nothing,
             timer: None,

@@ -53,6 +53,7 @@ impl Scenario {
             .sharing(spec.sharing)
             .detection_delay(spec.detection_delay)
             .batch(batch);
+        platform.pool_default.devices = spec.devices.chooser();
         platform.limit = spec.limit;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;

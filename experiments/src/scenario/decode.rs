@@ -71,6 +71,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "gang_timeout",
         "on_loss",
         "sharing",
+        "devices",
         "detection_delay",
         "limit",
         "staff_usd_per_hour",
@@ -276,6 +277,9 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .unwrap_or_default(),
         on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
         sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
+        devices: fields
+            .word("devices", super::devices::DEVICES)?
+            .unwrap_or_default(),
         detection_delay: fields.duration("detection_delay")?.unwrap_or_default(),
         limit: fields.word("limit", text::LIMIT)?.unwrap_or_default(),
         staff_usd_per_hour: fields.dollars("staff_usd_per_hour")?,

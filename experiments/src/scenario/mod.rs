@@ -9,6 +9,7 @@ mod check;
 mod cluster;
 mod decode;
 mod decode_workload;
+mod devices;
 mod fields;
 mod load;
 mod locate;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
 
 pub use cluster::Cluster;
+pub use devices::Devices;
 pub use load::{EMBEDDED, Embedded};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
@@ -198,6 +200,11 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::sharing")]
     #[schemars(with = "String", extend("enum" = ["exclusive", "fractions"]))]
     pub sharing: Sharing,
+    /// Who chooses devices inside a node: `count-only`, `arbitrary`, `nvidia-plugin`, `kubelet-` or
+    /// `slurm-` with how strictly it aligns.
+    #[serde(serialize_with = "text::devices")]
+    #[schemars(with = "String", extend("enum" = devices::words()))]
+    pub devices: Devices,
     /// How long the failure of a node goes unnoticed.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
@@ -240,6 +247,7 @@ impl PlatformSpec {
             gang_timeout: None,
             on_loss: OnLoss::default(),
             sharing: Sharing::default(),
+            devices: Devices::default(),
             detection_delay: SimDuration::ZERO,
             limit: LimitMode::default(),
             staff_usd_per_hour: None,

@@ -8,6 +8,8 @@ use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
 use windtunnel_traces::synthetic::Preset;
 
+use super::devices::{DEVICES, Devices};
+
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
 
@@ -44,6 +46,11 @@ fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(SHARING, value))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn devices<S: Serializer>(value: &Devices, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(word_of(DEVICES, value))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

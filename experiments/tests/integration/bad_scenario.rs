@@ -45,7 +45,7 @@ error: unknown key `polcy`
    |
 25 | polcy = \"fifo\"
    | ^^^^^ did you mean `policy`? [[platforms]] takes: name, policy, gang_timeout, on_loss, sharing, \
-         detection_delay, limit, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
+         devices, detection_delay, limit, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
 "
     );
     assert_eq!(place.entries(), ["ours.toml"]);

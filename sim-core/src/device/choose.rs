@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::{DeviceSet, NodeFree, Sharing};
 use crate::job::GpuRequest;
-use crate::units::MILLI_PER_GPU;
+use crate::topology::Topology;
+use crate::units::{MILLI_PER_GPU, MilliCores};
 
 /// What a chooser is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,75 @@ pub struct DeviceRequest {
     pub gpus: GpuRequest,
     /// Thousandths needed on each device.
     pub milli_each: u16,
+    /// CPU asked for \[thousandths of a core\].
+    pub cpu: MilliCores,
+    /// Different for every attempt of every task, the same in every run: what an arbitrary choice is
+    /// drawn by.
+    pub key: u64,
+}
+
+impl DeviceRequest {
+    /// So many thousandths on each device, and no CPU.
+    #[must_use]
+    pub const fn new(gpus: GpuRequest, milli_each: u16) -> Self {
+        Self {
+            gpus,
+            milli_each,
+            cpu: MilliCores(0),
+            key: 0,
+        }
+    }
+}
+
+/// One node as its agent sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeState<'a> {
+    /// What is free.
+    pub free: &'a NodeFree,
+    /// How its parts are connected, if its model says.
+    pub topology: Option<&'a Topology>,
+    /// CPU free on each NUMA node \[thousandths of a core\]; empty unless the agent
+    /// [pins cores](DeviceChooser::pins_cores).
+    pub cores: &'a [u32],
+}
+
+impl<'a> NodeState<'a> {
+    /// A node of which nothing is known but what is free.
+    #[must_use]
+    pub const fn plain(free: &'a NodeFree) -> Self {
+        Self {
+            free,
+            topology: None,
+            cores: &[],
+        }
+    }
+
+    /// GPUs on which a request for whole ones may have a place.
+    #[must_use]
+    pub fn able(&self, milli_each: u16) -> DeviceSet {
+        if u32::from(milli_each) == MILLI_PER_GPU {
+            return DeviceSet(self.free.idle);
+        }
+        let able = (0..usize::from(self.free.devices)).filter(|&i| self.free.left[i] >= milli_each);
+        able.fold(DeviceSet::EMPTY, |set, i| DeviceSet(set.0 | 1 << i))
+    }
+}
+
+/// What a chooser answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The GPUs.
+    pub devices: DeviceSet,
+    /// NUMA nodes whose cores it takes first, as a bit mask; what they lack comes from the others,
+    /// in order.
+    pub numa: u8,
+}
+
+impl From<DeviceSet> for Choice {
+    /// Cores from wherever there are some.
+    fn from(devices: DeviceSet) -> Self {
+        Self { devices, numa: 0 }
+    }
 }
 
 /// The agent on a node said no.
@@ -27,6 +97,8 @@ pub enum Refusal {
     Devices,
     /// The memory of its GPUs does not suffice beside what is there.
     OutOfMemory,
+    /// The agent found devices, but not near enough to each other or to cores.
+    Alignment,
     /// The binding was not confirmed in time, because the node failed meanwhile.
     BindFailed,
 }
@@ -38,6 +110,9 @@ impl std::fmt::Display for Refusal {
             Self::NodeClosed => "the node takes no tasks: it is down, cordoned or gone",
             Self::Devices => "the agent found no acceptable set of devices",
             Self::OutOfMemory => "the memory of its GPUs does not suffice beside what is there",
+            Self::Alignment => {
+                "the agent found no devices and cores that are near enough to each other"
+            }
             Self::BindFailed => "the node failed before the binding was confirmed",
         })
     }
@@ -51,7 +126,12 @@ pub trait DeviceChooser: Send + ChooserClone {
     ///
     /// # Errors
     /// A refusal ends the task's attempt: Over(Refused).
-    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal>;
+    fn choose(&mut self, node: &NodeState<'_>, want: DeviceRequest) -> Result<Choice, Refusal>;
+
+    /// Whether it gives tasks cores of their own, so that the engine must remember which.
+    fn pins_cores(&self) -> bool {
+        false
+    }
 }
 
 /// Clones a boxed chooser; implemented for every `Clone` one.
@@ -86,20 +166,24 @@ impl std::fmt::Debug for dyn DeviceChooser {
 /// profiles and starts, then the GPU with the least left, then the lowest.
 ///
 /// ```
-/// use windtunnel_core::{CountOnly, DeviceChooser, DeviceRequest, DeviceSet, Grant, GpuRequest, NodeFree};
+/// use windtunnel_core::{
+///     Choice, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, GpuRequest, Grant, NodeFree, NodeState,
+/// };
 /// let mut node = NodeFree::empty(4, 0, 0);
 /// node.take(Grant::of(DeviceSet::one(2), 400), 0, 0);
-/// let whole = DeviceRequest { gpus: GpuRequest::Whole(3), milli_each: 1000 };
-/// assert_eq!(CountOnly.choose(&node, whole), Ok(DeviceSet(0b1011)));
-/// let half = DeviceRequest { gpus: GpuRequest::Milli(500), milli_each: 500 };
-/// assert_eq!(CountOnly.choose(&node, half), Ok(DeviceSet::one(2)), "tightest fit");
+/// let node = NodeState::plain(&node);
+/// let whole = DeviceRequest::new(GpuRequest::Whole(3), 1000);
+/// assert_eq!(CountOnly.choose(&node, whole), Ok(DeviceSet(0b1011).into()));
+/// let half = DeviceRequest::new(GpuRequest::Milli(500), 500);
+/// assert_eq!(CountOnly.choose(&node, half), Ok(DeviceSet::one(2).into()), "tightest fit");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CountOnly;
 
 impl DeviceChooser for CountOnly {
-    fn choose(&mut self, node: &NodeFree, want: DeviceRequest) -> Result<DeviceSet, Refusal> {
-        count_only(node, want).ok_or(Refusal::Devices)
+    fn choose(&mut self, node: &NodeState<'_>, want: DeviceRequest) -> Result<Choice, Refusal> {
+        let devices = count_only(node.free, want).ok_or(Refusal::Devices)?;
+        Ok(devices.into())
     }
 }
 

@@ -1,12 +1,18 @@
 //! GPUs inside one node: which are free, how they are shared, and who chooses among them.
 
+mod agents;
 mod choose;
+mod cores;
 mod free;
 mod mig;
 mod sharing;
 
+pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyManager};
 pub(crate) use choose::count_only;
-pub use choose::{ChooserClone, CountOnly, DeviceChooser, DeviceRequest, Refusal};
+pub use choose::{
+    Choice, ChooserClone, CountOnly, DeviceChooser, DeviceRequest, NodeState, Refusal,
+};
+pub use cores::{Cores, MAX_NUMA};
 pub use free::NodeFree;
 pub use mig::{MigProfile, MigTable};
 pub use sharing::Sharing;

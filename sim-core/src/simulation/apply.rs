@@ -222,7 +222,7 @@ impl Simulation {
         let by = Component::Scheduler(id);
         match self.seat_all(slot, &places, spots, commit, within, by) {
             Ok(()) => {}
-            Err((place, why @ (Refusal::Devices | Refusal::OutOfMemory))) => {
+            Err((place, why @ (Refusal::Devices | Refusal::Alignment | Refusal::OutOfMemory))) => {
                 // The agent found no acceptable devices, or they lack memory: that attempt is over.
                 let refused = TaskEnd::Refused(why);
                 self.end_task(slot, place, refused, Component::Engine);

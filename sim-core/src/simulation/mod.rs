@@ -161,7 +161,7 @@ impl Simulation {
     pub fn boxed(
         supply: Supply,
         arrivals: Box<dyn Arrivals>,
-        platform: Platform,
+        mut platform: Platform,
         options: RunOptions,
     ) -> Result<Self, BuildError> {
         let schedulers = platform.schedulers.len();
@@ -185,6 +185,9 @@ impl Simulation {
             return Err(BuildError::TooManyComponents {
                 platform: platform.name,
             });
+        }
+        if let Some(bound) = platform.speed.bound(&supply) {
+            platform.speed = bound;
         }
         let settings = platform.settings(supply.pools.len());
         let pools: Vec<_> = platform.schedulers.iter().map(|s| s.pools).collect();

@@ -201,6 +201,7 @@ impl Simulation {
         let on = Placement {
             running: small(running),
             nominal: small(nominal),
+            elapsed: now.since(job.spec.submit),
             tasks,
             cluster: &self.world.cluster,
         };

@@ -5,7 +5,7 @@ use super::components::Component;
 use super::events::Ev;
 use super::progress::Unsaved;
 use crate::decision::{Commit, Keeps, Spot};
-use crate::device::{Grant, Refusal};
+use crate::device::{Grant, NodeState, Refusal};
 use crate::engine::Phase;
 use crate::ids::{HoldId, JobRef, NodeId};
 use crate::job::Advance;
@@ -83,10 +83,10 @@ impl Simulation {
             .map(|node| node.pool);
         let pool = pool.ok_or(Refusal::NodeClosed)?;
         let agent = &mut self.settings[pool.index()].devices;
-        self.world
-            .check_spot(slot, task, spot, within, |node, want| {
-                agent.choose(node, want)
-            })
+        let choose = |node: &NodeState<'_>, want| agent.choose(node, want);
+        let (grant, numa) = self.world.check_spot(slot, task, spot, within, choose)?;
+        self.world.jobs.slot_mut(slot).tasks[task].numa = numa;
+        Ok(grant)
     }
 
     /// Gives a task its place: promised, binding or bound.

@@ -70,7 +70,7 @@ pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>)
 }
 
 /// The least that a task gets of its GPUs beside its neighbours.
-fn least(own: Use, task: PlacedTask, sharing: Sharing, beside: &Neighbours<'_>) -> Ppm {
+fn least(own: Use, task: PlacedTask<'_>, sharing: Sharing, beside: &Neighbours<'_>) -> Ppm {
     let speeds = task.grant.devices.iter().map(|device| {
         let others = beside.on(task.node, device);
         let others = others.map(|sharer| use_of(sharer.profile));

@@ -1,21 +1,37 @@
 //! How fast a unit advances, and what its GPUs do meanwhile.
 
 mod behaviour;
+mod best;
 mod co_located;
+mod cycle;
+mod links;
 mod neighbours;
 mod placement;
 mod reference;
+mod scaling;
+mod sensitivity;
 pub mod sharing;
+mod situation;
 mod slices;
+mod step;
+mod topology;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, BehaviourError, Traffic};
 pub use co_located::{Shares, shares, use_of};
+pub use cycle::{Clock, Cycle, DutyPhase};
 pub use neighbours::{Neighbours, Sharer};
 pub use placement::{NodePart, PlacedTask, Placement};
 pub use reference::ReferenceSpeed;
+pub use scaling::{Curve, Efficiency};
+pub use sensitivity::{Reach, Sensitivity};
 pub use slices::Slices;
+pub use step::{Algorithm, Exchange, FittedExchange, Pipe, Spread, StepTime};
+pub use topology::TopologySpeed;
+
+use std::sync::Arc;
 
 use crate::job::JobProfile;
+use crate::supply::Supply;
 use crate::time::SimDuration;
 
 /// When a speed must be asked for again although nothing changed around the unit.
@@ -54,5 +70,11 @@ pub trait SpeedModel: Send + Sync + std::fmt::Debug {
     /// neighbours come, go, start to advance or stand still.
     fn minds_neighbours(&self) -> bool {
         false
+    }
+
+    /// The model for runs on a supply, if it wants to know its hardware beforehand: called once when a
+    /// run is built. A model that wraps another passes it on.
+    fn bound(&self, _supply: &Supply) -> Option<Arc<dyn SpeedModel>> {
+        None
     }
 }

@@ -1,5 +1,8 @@
 //! What else runs on the nodes of a unit.
 
+use smallvec::SmallVec;
+
+use crate::device::DeviceSet;
 use crate::ids::NodeId;
 use crate::job::JobProfile;
 use crate::live::JobTable;
@@ -45,16 +48,32 @@ impl<'a> Neighbours<'a> {
     /// O(tasks on the node).
     #[must_use]
     pub fn across(&self, node: NodeId) -> u32 {
-        let mut seen: smallvec::SmallVec<[(u32, usize); 8]> = smallvec::SmallVec::new();
+        u32::try_from(self.spanning(node).len()).unwrap_or(u32::MAX)
+    }
+
+    /// The GPUs on a node of each other unit that advances there and on other nodes, too.
+    ///
+    /// O(tasks on the node).
+    #[must_use]
+    pub fn spanning(&self, node: NodeId) -> SmallVec<[DeviceSet; 8]> {
+        let mut seen: SmallVec<[(u32, usize); 8]> = SmallVec::new();
+        let mut sets: SmallVec<[DeviceSet; 8]> = SmallVec::new();
         for &(slot, task) in &self.cluster.node(node).tasks {
             let job = self.jobs.slot(slot);
             let unit = job.unit_of(task as usize);
             let key = (slot, unit);
             let entry = &job.units[unit];
-            if key != self.own && entry.advancing && entry.spans_nodes && !seen.contains(&key) {
+            if key == self.own || !entry.advancing || !entry.spans_nodes {
+                continue;
+            }
+            let devices = job.tasks[task as usize].grant.devices;
+            if let Some(place) = seen.iter().position(|&known| known == key) {
+                sets[place].0 |= devices.0;
+            } else {
                 seen.push(key);
+                sets.push(devices);
             }
         }
-        u32::try_from(seen.len()).unwrap_or(u32::MAX)
+        sets
     }
 }

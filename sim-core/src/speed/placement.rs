@@ -2,10 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::device::{DeviceSet, Grant, Sharing};
+use crate::device::{Cores, DeviceSet, Grant, Sharing};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
+use crate::time::SimDuration;
 use crate::topology::Topology;
 use crate::world::cluster::Cluster;
 
@@ -16,19 +17,23 @@ pub struct Placement<'a> {
     pub running: u32,
     /// Tasks at which the work was stated: the count of the group for elastic jobs, else all.
     pub nominal: u32,
+    /// Time since the job was submitted.
+    pub elapsed: SimDuration,
     pub(crate) tasks: &'a [Task],
     pub(crate) cluster: &'a Cluster,
 }
 
 /// One running task and its place.
 #[derive(Clone, Copy, Debug)]
-pub struct PlacedTask {
+pub struct PlacedTask<'a> {
     /// Its node.
     pub node: NodeId,
     /// Its GPUs.
     pub grant: Grant,
     /// Its group.
     pub group: u16,
+    /// The cores it has to itself; `None` where they are not pinned.
+    pub cores: Option<&'a Cores>,
 }
 
 /// What a unit has on one node.
@@ -44,7 +49,7 @@ pub struct NodePart {
 
 impl<'a> Placement<'a> {
     /// Node and GPUs of each running task, in (group, index) order.
-    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask> + use<'a> {
+    pub fn tasks(&self) -> impl Iterator<Item = PlacedTask<'a>> + use<'a> {
         self.tasks
             .iter()
             .filter(|task| task.works())
@@ -52,6 +57,7 @@ impl<'a> Placement<'a> {
                 node: task.node,
                 grant: task.grant,
                 group: task.group,
+                cores: task.cores.as_deref(),
             })
     }
 

@@ -23,15 +23,7 @@ impl SpeedModel for ReferenceSpeed {
         if on.running != on.nominal && on.nominal > 0 {
             rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
         }
-        if let Some(Checkpoint { interval, cost }) = profile.checkpoint
-            && !cost.is_zero()
-        {
-            rate = scaled(
-                rate,
-                interval.as_nanos(),
-                interval.as_nanos() + cost.as_nanos(),
-            );
-        }
+        rate = checkpointed(rate, profile.checkpoint);
         let shares = shares(profile, on, beside);
         if shares != Shares::ALL {
             for part in [shares.beside, shares.instance] {
@@ -53,9 +45,21 @@ impl SpeedModel for ReferenceSpeed {
     }
 }
 
+/// A rate less what saves cost: × T ÷ (T + c).
+pub(super) fn checkpointed(rate: u64, checkpoint: Option<Checkpoint>) -> u64 {
+    match checkpoint {
+        Some(Checkpoint { interval, cost }) if !cost.is_zero() => scaled(
+            rate,
+            interval.as_nanos(),
+            interval.as_nanos() + cost.as_nanos(),
+        ),
+        _ => rate,
+    }
+}
+
 /// `rate × part ÷ whole`, rounded down, at least one.
 #[expect(clippy::cast_possible_truncation, reason = "saturated")]
-fn scaled(rate: u64, part: u64, whole: u64) -> u64 {
+pub(super) fn scaled(rate: u64, part: u64, whole: u64) -> u64 {
     let value = u128::from(rate) * u128::from(part) / u128::from(whole);
     value.clamp(1, u128::from(u64::MAX)) as u64
 }

@@ -1,6 +1,19 @@
 //! What connects the GPUs of one node: path classes, bandwidths, NUMA nodes, network cards.
 //!
 //! One [`Topology`] belongs to a node *model*, not to a node: twelve thousand equal nodes share it.
+//! It is derived, once, from a [`DeviceGraph`], which says what is connected to what.
+
+mod derive;
+mod graph;
+mod links;
+mod network;
+mod packing;
+mod rings;
+mod subset;
+mod tree;
+
+pub use graph::{Device, DeviceGraph, DeviceId, GraphError, Link, LinkKind, MAX_NICS, Port};
+pub use links::Cpu;
 
 use crate::device::{DeviceSet, MAX_DEVICES};
 use crate::units::{Bytes, MilliCores};
@@ -48,6 +61,13 @@ pub struct Nic {
     pub bandwidth: u32,
     /// The NUMA node it hangs on.
     pub numa: u8,
+    /// Latency of a small message \[ns\].
+    pub latency: u32,
+    /// Whether it reaches GPU memory by itself (GPUDirect RDMA).
+    pub gpudirect: bool,
+    /// What each GPU can send through it if nobody else does: the least of the way to it and its port
+    /// \[MB/s\].
+    pub reach: Vec<u32>,
     /// How each GPU reaches it.
     pub paths: Vec<PathClass>,
 }
@@ -64,7 +84,12 @@ pub struct Topology {
     numa: [u8; MAX_DEVICES],
     paths: Vec<PathClass>,
     bandwidth: Vec<u32>,
+    latency: Vec<u32>,
     nics: Vec<Nic>,
+    nic_paths: Vec<PathClass>,
+    wires: rings::Wires,
+    exits: network::Exits,
+    memo: subset::Memo,
 }
 
 impl Topology {
@@ -94,6 +119,12 @@ impl Topology {
     pub fn numa_of(&self, gpu: usize) -> u8 {
         assert!(gpu < usize::from(self.gpus), "no GPU {gpu}");
         self.numa[gpu]
+    }
+
+    /// Number of NUMA nodes.
+    #[must_use]
+    pub fn numa_nodes(&self) -> usize {
+        self.cores.len()
     }
 
     /// GPUs of a NUMA node.
@@ -126,9 +157,27 @@ impl Topology {
         self.bandwidth[a * usize::from(self.gpus) + b]
     }
 
+    /// How long a byte takes from one GPU to another, over the links alone \[ns\].
+    ///
+    /// # Panics
+    /// If there is no such GPU.
+    #[must_use]
+    pub fn latency(&self, a: usize, b: usize) -> u32 {
+        self.latency[a * usize::from(self.gpus) + b]
+    }
+
     /// The network cards.
     #[must_use]
     pub fn nics(&self) -> &[Nic] {
         &self.nics
+    }
+
+    /// How two network cards reach each other.
+    ///
+    /// # Panics
+    /// If there is no such card.
+    #[must_use]
+    pub fn nic_path(&self, a: usize, b: usize) -> PathClass {
+        self.nic_paths[a * self.nics.len() + b]
     }
 }

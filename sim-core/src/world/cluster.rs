@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::instances::Instances;
-use crate::device::{NodeFree, Sharing};
+use crate::device::{Cores, MAX_NUMA, NodeFree, Sharing};
 use crate::fabric::Places;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
 use crate::ledger::Gauge;
@@ -52,6 +52,8 @@ pub(crate) struct Node {
     /// It is about to be taken away.
     pub(crate) under_notice: bool,
     pub(crate) free: NodeFree,
+    /// CPU free on each NUMA node, where the agent pins cores.
+    pub(crate) cores: Option<Box<Cores>>,
     /// Tasks that hold something here: (job slot, task index).
     pub(crate) tasks: SmallVec<[(u32, u32); 8]>,
     /// Holds with a part here, oldest first.
@@ -77,6 +79,7 @@ impl Node {
                 open: stage == Stage::Up,
                 ..full
             },
+            cores: None,
             tasks: SmallVec::new(),
             holds: SmallVec::new(),
             paid_since: None,
@@ -89,6 +92,21 @@ impl Node {
     /// Whether a scheduler may place tasks here, as far as anybody knows.
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Up && !self.noticed && !self.cordoned && !self.under_notice
+    }
+
+    /// Takes cores for a task, those of the NUMA nodes in `first` before others, if cores are pinned
+    /// here.
+    pub(crate) fn take_cores(&mut self, cpu: u32, first: u8) -> Option<Box<Cores>> {
+        self.cores
+            .as_mut()
+            .map(|free| Box::new(free.take(cpu, first)))
+    }
+
+    /// Gives back what [`take_cores`](Self::take_cores) took.
+    pub(crate) fn give_cores(&mut self, cores: Option<Box<Cores>>) {
+        if let (Some(free), Some(cores)) = (&mut self.cores, cores) {
+            free.give(&cores);
+        }
     }
 
     /// Whether it works, in truth.
@@ -165,6 +183,8 @@ pub(crate) struct Pool {
     pub(crate) max_nodes: u32,
     /// How the parts of its nodes are connected.
     pub(crate) topology: Option<Arc<Topology>>,
+    /// NUMA nodes of a node that are told apart.
+    pub(crate) numa_nodes: usize,
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
     /// Memory of each of its GPUs; zero if not known.
@@ -210,6 +230,7 @@ impl Cluster {
                 info: *info,
                 max_nodes: spec.max_nodes(),
                 topology: model.topology.clone(),
+                numa_nodes: 0,
                 full,
                 gpu_memory: match (model.gpu_memory, &model.topology) {
                     (Bytes(0), Some(topology)) => topology.gpu_memory(),
@@ -263,6 +284,20 @@ impl Cluster {
             cluster.touched(node, SetAside::default());
         }
         cluster
+    }
+
+    /// From now on the cores of a pool's nodes are told apart by NUMA node, as far as its model knows
+    /// them. Nothing may run yet.
+    pub(crate) fn pin_cores(&mut self, pool: PoolId) {
+        let entry = &mut self.pools[pool.index()];
+        let Some(topology) = &entry.topology else {
+            return;
+        };
+        let full = Cores::of(topology.cores(), entry.full.cpu);
+        entry.numa_nodes = topology.cores().len().min(MAX_NUMA);
+        for node in self.nodes.iter_mut().filter(|node| node.pool == pool) {
+            node.cores = Some(Box::new(full));
+        }
     }
 
     pub(crate) fn all_pools(&self) -> PoolSet {

@@ -363,10 +363,7 @@ impl Part {
             GpuRequest::Milli(_) if sharing != Sharing::Exclusive => {
                 // A lent fraction's device is its own again only once the whole of it is back.
                 if self.used_milli == 0 && self.backed.is_empty() {
-                    let want = crate::device::DeviceRequest {
-                        gpus: self.amount.gpus,
-                        milli_each: self.milli_each,
-                    };
+                    let want = crate::device::DeviceRequest::new(self.amount.gpus, self.milli_each);
                     devices = crate::device::count_only(free, want).unwrap_or_default();
                 }
             }

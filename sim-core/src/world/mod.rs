@@ -140,7 +140,12 @@ impl World {
             }
             info.end = node + 1;
         }
-        let cluster = Cluster::new(supply, &infos, &node_pools);
+        let mut cluster = Cluster::new(supply, &infos, &node_pools);
+        for (pool, settings) in (0..).map(PoolId).zip(settings) {
+            if settings.devices.pins_cores() {
+                cluster.pin_cores(pool);
+            }
+        }
         let free: Vec<NodeFree> = cluster.nodes.iter().map(|node| node.free).collect();
         Ok(Self {
             now: SimTime::ZERO,
@@ -218,8 +223,9 @@ impl World {
             "{task}"
         );
         let spot = spot.into();
-        let chosen = self.check_spot(task.job.slot, place, spot, None, |node, want| {
-            crate::device::count_only(node, want).ok_or(Refusal::Devices)
+        let (chosen, _) = self.check_spot(task.job.slot, place, spot, None, |node, want| {
+            let devices = crate::device::count_only(node.free, want).ok_or(Refusal::Devices)?;
+            Ok(devices.into())
         })?;
         self.occupy(task.job.slot, place, spot.node, chosen, None);
         let job = self.jobs.slot_mut(task.job.slot);

@@ -2,7 +2,9 @@
 
 use super::World;
 use crate::decision::{Keeps, Spot};
-use crate::device::{DeviceRequest, DeviceSet, Grant, NodeFree, Refusal, Sharing, count_only};
+use crate::device::{
+    Choice, DeviceRequest, Grant, NodeFree, NodeState, Refusal, Sharing, count_only,
+};
 use crate::ids::{HoldId, NodeId};
 use crate::job::TaskRequest;
 use crate::task::TaskState;
@@ -12,13 +14,7 @@ use crate::units::{Bytes, MilliCores};
 /// The grant that the count-only rule would give on a node, if the GPUs fit.
 pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> Option<Grant> {
     let milli_each = sharing.granted_each(request.gpus);
-    let devices = count_only(
-        free,
-        DeviceRequest {
-            gpus: request.gpus,
-            milli_each,
-        },
-    )?;
+    let devices = count_only(free, DeviceRequest::new(request.gpus, milli_each))?;
     if matches!(sharing, Sharing::Mig(_)) {
         return free.grant(devices, request.gpus);
     }
@@ -39,8 +35,8 @@ impl World {
         task: usize,
         spot: Spot,
         within: Option<HoldId>,
-        choose: impl FnOnce(&NodeFree, DeviceRequest) -> Result<DeviceSet, Refusal>,
-    ) -> Result<Grant, Refusal> {
+        choose: impl FnOnce(&NodeState<'_>, DeviceRequest) -> Result<Choice, Refusal>,
+    ) -> Result<(Grant, u8), Refusal> {
         let request = self.request_of(slot, task);
         let node = self
             .cluster
@@ -63,15 +59,31 @@ impl World {
             return Err(Refusal::NotFree);
         }
         let milli_each = info.sharing.granted_each(request.gpus);
-        let want = DeviceRequest {
-            gpus: request.gpus,
-            milli_each,
+        let Choice { devices, numa } = match spot.devices {
+            Some(devices) => devices.into(),
+            None => {
+                let pool = &self.cluster.pools[node.pool.index()];
+                let state = NodeState {
+                    free: &free,
+                    topology: pool.topology.as_deref(),
+                    cores: node
+                        .cores
+                        .as_deref()
+                        .map_or(&[], |cores| &cores.0[..pool.numa_nodes]),
+                };
+                let entry = &self.jobs.slot(slot).tasks[task];
+                let who = u64::from(self.jobs.slot(slot).id.0) << 32 | u64::from(entry.index);
+                let want = DeviceRequest {
+                    gpus: request.gpus,
+                    milli_each,
+                    cpu: request.cpu,
+                    key: who ^ u64::from(entry.attempt) << 24 ^ u64::from(entry.group) << 60,
+                };
+                choose(&state, want)?
+            }
         };
-        let devices = match spot.devices {
-            Some(devices) => devices,
-            None => choose(&free, want)?,
-        };
-        free.grant(devices, request.gpus).ok_or(Refusal::NotFree)
+        let grant = free.grant(devices, request.gpus).ok_or(Refusal::NotFree)?;
+        Ok((grant, numa))
     }
 
     /// Gives a task its place. The spot must have been checked.
@@ -100,6 +112,7 @@ impl World {
         entry.granted_at = now;
         let state = &mut self.cluster.nodes[node.index()];
         state.free.take(grant, request.cpu.0, request.memory.0);
+        entry.cores = state.take_cores(request.cpu.0, entry.numa);
         state.tasks.push((slot, index(task)));
         entry.dead = !state.is_alive();
         let pool = &mut self.cluster.pools[state.pool.index()];
@@ -135,6 +148,10 @@ impl World {
         let bytes = if memory { request.memory.0 } else { 0 };
         let state = &mut self.cluster.nodes[node.index()];
         state.free.give(freed, cpu, bytes);
+        if gpus {
+            let cores = self.jobs.slot_mut(slot).tasks[task].cores.take();
+            state.give_cores(cores);
+        }
         let pool = state.pool;
         let book = &mut self.cluster.pools[pool.index()];
         book.cpu.lower(cpu.into(), self.now);
@@ -184,6 +201,8 @@ impl World {
         }
         let state = &mut self.cluster.nodes[node.index()];
         state.free.take(grant, request.cpu.0, memory);
+        let entry = &mut self.jobs.slot_mut(slot).tasks[task];
+        entry.cores = state.take_cores(request.cpu.0, entry.numa);
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
         let remakes = self.cluster.instances.give(node, grant);

@@ -7,5 +7,7 @@ mod oracles;
 mod plans;
 mod regressions;
 mod seams;
+mod shared_gpus;
 mod support;
+mod topology;
 mod worked_examples;

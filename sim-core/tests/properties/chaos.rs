@@ -270,6 +270,7 @@ impl Case {
     pub(crate) fn supply(&self) -> Supply {
         let pools = self.pools.iter().zip(0..).map(|(pool, id)| {
             let model = NodeModel {
+                gpu_memory: Bytes(0),
                 name: format!("node-{id}"),
                 gpu_model: format!("m{}", pool.model),
                 gpus: pool.gpus,

@@ -8,3 +8,4 @@ mod fragmentation;
 mod ledger;
 mod plans;
 mod queue;
+mod topology;

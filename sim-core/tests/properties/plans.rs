@@ -5,7 +5,8 @@ use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
     Advance, Decisions, DeviceRequest, DeviceSet, Fit, GpuRequest, Grant, JobView, News, NodeFree,
-    NodeId, Plan, Policy, Score, Scorer, Simulation, TaskRequest, TaskState, TaskView, View,
+    NodeId, NodeState, Plan, Policy, Score, Scorer, Simulation, TaskRequest, TaskState, TaskView,
+    View,
 };
 use windtunnel_core::{CountOnly, DeviceChooser};
 
@@ -53,14 +54,11 @@ fn take(plan: &Plan<'_>, node: NodeId, free: &mut NodeFree, want: &TaskRequest) 
         if able < want.gpus.devices() as usize {
             return false;
         }
-        let gpus = want.gpus;
-        let request = DeviceRequest { gpus, milli_each };
-        CountOnly.choose(free, request).unwrap()
+        let request = DeviceRequest::new(want.gpus, milli_each);
+        let node = NodeState::plain(free);
+        CountOnly.choose(&node, request).unwrap().devices
     };
-    let grant = Grant {
-        devices,
-        milli_each,
-    };
+    let grant = Grant::of(devices, milli_each);
     free.take(grant, want.cpu.0, want.memory.0);
     true
 }
