@@ -7,7 +7,11 @@
 use super::split::{Holder, split};
 use crate::ids::NodeId;
 use crate::live::{JobTable, Mode};
+use crate::speed::requested_each;
 use crate::world::cluster::{Cluster, Node};
+
+/// Thousandths of a whole GPU.
+const WHOLE: u16 = 1_000;
 
 /// What a node's GPUs are booked under [milli-GPU·ppm].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +103,14 @@ impl Crowds {
                 }
                 let slices = job.units[job.unit_of(entry.task as usize)].slices;
                 on.push((place, task.mode));
+                // A behaviour speaks of the whole GPU, a duty of what was asked for.
+                let size = match job.spec.profile.behaviour {
+                    Some(_) => WHOLE,
+                    None => requested_each(job, task.group),
+                };
                 holders.push(Holder {
                     grant: task.grant.milli_each,
+                    size,
                     slices: (task.mode == Mode::Advancing).then_some(slices),
                 });
             }

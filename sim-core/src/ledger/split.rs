@@ -15,6 +15,8 @@ use crate::units::{MILLI_PER_GPU, PPM};
 pub(crate) struct Holder {
     /// Thousandths granted.
     pub(crate) grant: u16,
+    /// Thousandths it keeps busy if its slices say that it is always busy.
+    pub(crate) size: u16,
     /// What its speed model says it does, if it advances.
     pub(crate) slices: Option<Slices>,
 }
@@ -66,7 +68,7 @@ pub(crate) fn split(holders: &[Holder]) -> SmallVec<[Part; 4]> {
 
 /// What a holder executes.
 fn executes(holder: &Holder) -> Part {
-    let milli = u64::from(MILLI_PER_GPU);
+    let milli = u64::from(holder.size);
     let slices = holder.slices;
     slices.map_or(Part::default(), |slices| Part {
         useful: milli * u64::from(slices.useful),
@@ -84,9 +86,9 @@ fn misses(holder: &Holder) -> u64 {
     let advances = u64::from(PPM - slices.stalled);
     let beside = advances - u64::from(slices.interference);
     if beside == 0 {
-        return u64::from(MILLI_PER_GPU) * advances;
+        return u64::from(holder.size) * advances;
     }
-    let executed = u64::from(MILLI_PER_GPU) * u64::from(slices.useful + slices.lost);
+    let executed = u64::from(holder.size) * u64::from(slices.useful + slices.lost);
     scaled(executed, advances, beside) - executed
 }
 
@@ -133,7 +135,7 @@ mod tests {
     }
 
     fn holder(slices: Option<Slices>) -> Holder {
-        Holder { grant: 250, slices }
+        Holder { grant: 250, size: 1_000, slices }
     }
 
     /// (useful, interference, underused) in thousandths.
@@ -180,12 +182,13 @@ mod tests {
         #[test]
         fn parts_always_sum_to_the_whole(
             list in prop::collection::vec(
-                (1_u16..=1_000, prop::option::of((0_u32..=PPM, 0_u32..=PPM, 0_u32..=PPM))),
+                (1_u16..=1_000, 1_u16..=1_000, prop::option::of((0_u32..=PPM, 0_u32..=PPM, 0_u32..=PPM))),
                 1..12,
             ),
         ) {
-            let holders: Vec<Holder> = list.iter().map(|&(grant, factors)| Holder {
+            let holders: Vec<Holder> = list.iter().map(|&(grant, size, factors)| Holder {
                 grant,
+                size,
                 slices: factors.map(|(t, s, d)| Slices::from_factors(Ppm(t), Ppm(s), Ppm(d), None)),
             }).collect();
             let parts = split(&holders);

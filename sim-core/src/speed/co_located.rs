@@ -1,10 +1,12 @@
 //! What the sharing of its GPUs costs a unit, whatever its speed model.
 
+use smallvec::SmallVec;
+
 use super::sharing::{Use, mig, mps, time_sliced};
 use super::{Neighbours, PlacedTask, Placement};
 use crate::device::Sharing;
 use crate::job::JobProfile;
-use crate::units::Ppm;
+use crate::units::{MILLI_PER_GPU, PPM, Ppm};
 
 /// What a unit gets of the GPUs it shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +26,17 @@ impl Shares {
     };
 }
 
-/// How a job uses one of its GPUs: as its behaviour says, else by its duty.
+/// How a task uses one of its GPUs if it has it for itself: as its job's behaviour says, else by its duty
+/// of what it asked for, in thousandths.
 #[must_use]
-pub fn use_of(profile: &JobProfile) -> Use {
+pub fn use_of(profile: &JobProfile, requested: u16) -> Use {
     match &profile.behaviour {
         Some(behaviour) => Use {
             compute: behaviour.compute_use,
             bandwidth: behaviour.bandwidth_use,
         },
         None => Use {
-            compute: profile.duty,
+            compute: Ppm(scaled(profile.duty.0, requested)),
             bandwidth: Ppm(0),
         },
     }
@@ -50,8 +53,8 @@ pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>)
     if !on.cluster.sharing_matters {
         return shares;
     }
-    let own = use_of(profile);
     for task in on.tasks() {
+        let own = use_of(profile, beside.requested(task.group));
         match on.sharing(task.node) {
             Sharing::Mig(table) if task.grant.slices != table.all() => {
                 let memory = task.grant.slices.count_ones();
@@ -72,12 +75,24 @@ pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>)
 /// The least that a task gets of its GPUs beside its neighbours.
 fn least(own: Use, task: PlacedTask<'_>, sharing: Sharing, beside: &Neighbours<'_>) -> Ppm {
     let speeds = task.grant.devices.iter().map(|device| {
-        let others = beside.on(task.node, device);
-        let others = others.map(|sharer| use_of(sharer.profile));
+        // Tasks of its own unit are in each other's way, too.
+        let all = beside.all_on(task.node, device);
+        let mut others: SmallVec<[Use; 8]> =
+            all.map(|sharer| use_of(sharer.profile, sharer.requested)).collect();
+        if let Some(place) = others.iter().position(|other| *other == own) {
+            others.remove(place);
+        }
+        let others = others.into_iter();
         match sharing {
             Sharing::Mps => mps(own, others, Ppm::ONE),
             _ => time_sliced(own, others),
         }
     });
     speeds.min().unwrap_or(Ppm::ONE)
+}
+
+/// `ppm × milli ÷ 1000`, rounded up, so that a use stays one.
+fn scaled(ppm: u32, milli: u16) -> u32 {
+    let used = u64::from(ppm) * u64::from(milli);
+    u32::try_from(used.div_ceil(u64::from(MILLI_PER_GPU))).unwrap_or(PPM)
 }

@@ -92,6 +92,11 @@ impl<'a> Placement<'a> {
         self.cluster.node(node).pool
     }
 
+    /// Whether some pool of the supply shares its GPUs in a way that changes speeds.
+    pub(super) fn shares_gpus(&self) -> bool {
+        self.cluster.sharing_matters
+    }
+
     /// How the GPUs of a node are shared.
     #[must_use]
     pub fn sharing(&self, node: NodeId) -> Sharing {

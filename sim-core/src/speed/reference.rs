@@ -24,19 +24,24 @@ impl SpeedModel for ReferenceSpeed {
             rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
         }
         rate = checkpointed(rate, profile.checkpoint);
+        let duty = match &profile.behaviour {
+            // What it would do alone is what it uses of a GPU that others use, too.
+            Some(behaviour) if profile.duty == Ppm::ONE && on.shares_gpus() => behaviour.compute_use,
+            _ => profile.duty,
+        };
         let shares = shares(profile, on, beside);
         if shares != Shares::ALL {
             for part in [shares.beside, shares.instance] {
                 rate = scaled(rate, u64::from(part.0), u64::from(PPM));
             }
-        } else if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+        } else if duty == Ppm::ONE && profile.checkpoint.is_none() {
             return Speed {
                 rate,
                 slices: Slices::USEFUL,
                 until: None,
             };
         }
-        let slices = Slices::from_factors(Ppm::ONE, shares.beside, profile.duty, profile.checkpoint);
+        let slices = Slices::from_factors(Ppm::ONE, shares.beside, duty, profile.checkpoint);
         Speed {
             rate,
             slices,
