@@ -445,13 +445,11 @@ impl<'a> Plan<'a> {
             Keeps::Nothing => request.memory.0,
             _ => 0,
         };
-        let milli_each = self.space.sharing(spot.node).granted_each(request.gpus);
-        let grant = Grant {
-            milli_each,
-            ..task.old_grant()
+        let devices = spot.devices.unwrap_or_default();
+        let Some(grant) = free.grant(devices, request.gpus) else {
+            return false;
         };
         let fits = free.open
-            && free.has_grant(grant)
             && free.cpu >= request.cpu.0
             && free.memory >= memory;
         if fits {

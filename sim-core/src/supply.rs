@@ -390,7 +390,10 @@ pub enum SupplyError {
         gpus: u8,
     },
     /// A pool whose GPUs are to be time-sliced into no slot or too many.
-    #[error("pool `{pool}`: {slots} slots per GPU; 1 to {} are possible", crate::Sharing::MAX_SLOTS)]
+    #[error(
+        "pool `{pool}`: {slots} slots per GPU; 1 to {} are possible",
+        crate::Sharing::MAX_SLOTS
+    )]
     Slots {
         /// The pool.
         pool: String,

@@ -517,11 +517,6 @@ impl<'a> TaskView<'a> {
         (task.state == TaskState::Suspended).then_some(task.keeps)
     }
 
-    /// The GPUs it holds, or held.
-    pub(crate) fn old_grant(&self) -> Grant {
-        self.task().grant
-    }
-
     /// The GPUs it holds.
     #[must_use]
     pub fn grant(&self) -> Option<Grant> {

@@ -47,7 +47,9 @@ impl Controller for Service {
             // One that does not fit in memory would fail again at once, for ever.
             let out_of_memory = Some(TaskEnd::Refused(Refusal::OutOfMemory));
             let not_before = (change.end == out_of_memory).then(|| {
-                let delay = CRASH_LOOP.0.saturating_mul(1 << change.task.attempt.min(40));
+                let delay = CRASH_LOOP
+                    .0
+                    .saturating_mul(1 << change.task.attempt.min(40));
                 view.now().saturating_add(delay.min(CRASH_LOOP.1))
             });
             out.recreate(change.task, not_before);

@@ -213,7 +213,10 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
 }
 
 /// The same where GPUs are slots or instances; the outer `None` where they are neither.
-#[expect(clippy::option_option, reason = "whether it applies, and whether it fits")]
+#[expect(
+    clippy::option_option,
+    reason = "whether it applies, and whether it fits"
+)]
 fn in_shared(node: &NodeFree, want: DeviceRequest) -> Option<Option<DeviceSet>> {
     let devices = 0..usize::from(node.devices);
     match (node.sharing, want.gpus) {
@@ -222,8 +225,9 @@ fn in_shared(node: &NodeFree, want: DeviceRequest) -> Option<Option<DeviceSet>> 
             Some(found.map(|(device, _)| DeviceSet(1 << device)))
         }
         (sharing, gpus) if sharing.overcommits() => {
-            let mut with_slot: SmallVec<[usize; 16]> =
-                devices.filter(|&at| node.left[at] >= want.milli_each).collect();
+            let mut with_slot: SmallVec<[usize; 16]> = devices
+                .filter(|&at| node.left[at] >= want.milli_each)
+                .collect();
             // The device plugin spreads replicas over the GPUs; where nobody counts, everybody takes
             // the first ones.
             if sharing != Sharing::Unchecked {

@@ -208,7 +208,9 @@ impl NodeFree {
             (Sharing::Mig(table), GpuRequest::Milli(milli)) => {
                 let profile = table.serves(milli);
                 let devices = usize::from(self.devices).min(Self::MIG_DEVICES);
-                self.taken[..devices].iter().any(|&taken| profile.fits(taken) > 0)
+                self.taken[..devices]
+                    .iter()
+                    .any(|&taken| profile.fits(taken) > 0)
             }
             _ => {
                 let each = sharing.granted_each(gpus);
@@ -258,7 +260,10 @@ impl NodeFree {
         if grant.slices != 0 {
             for device in grant.devices.iter() {
                 let taken = &mut self.taken[device];
-                assert!(*taken & grant.slices == 0, "slices of GPU {device} taken twice");
+                assert!(
+                    *taken & grant.slices == 0,
+                    "slices of GPU {device} taken twice"
+                );
                 *taken |= grant.slices;
             }
         }
@@ -333,7 +338,10 @@ impl NodeFree {
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let lefts = self.left.iter().zip(&other.left);
         let gpus = lefts.fold(true, |within, (a, b)| within & (a <= b));
-        let (taken, theirs) = (u64::from_le_bytes(self.taken), u64::from_le_bytes(other.taken));
+        let (taken, theirs) = (
+            u64::from_le_bytes(self.taken),
+            u64::from_le_bytes(other.taken),
+        );
         let gpus = gpus && theirs & !taken == 0;
         gpus && self.cpu <= other.cpu && self.memory <= other.memory && self.open <= other.open
     }
@@ -361,11 +369,7 @@ mod tests {
     fn a_fraction_never_spans_devices() {
         let mut node = NodeFree::empty(2, 0, 0);
         for device in 0..2 {
-            node.take(
-                Grant::of(DeviceSet::one(device), 600),
-                0,
-                0,
-            );
+            node.take(Grant::of(DeviceSet::one(device), 600), 0, 0);
         }
         let half = TaskRequest::gpu_milli(500);
         assert!(

@@ -100,7 +100,10 @@ impl MigProfile {
     /// How many lie on a GPU of which `taken` is taken, at most: starts of one profile never overlap.
     #[must_use]
     pub fn fits(&self, taken: u8) -> u32 {
-        self.free_starts(taken).count().try_into().unwrap_or(u32::MAX)
+        self.free_starts(taken)
+            .count()
+            .try_into()
+            .unwrap_or(u32::MAX)
     }
 
     /// Starts at which it could lie now.
@@ -302,12 +305,16 @@ mod tests {
                     assert_eq!(profile.fits(taken), starts.len() as u32, "{taken:#b}");
                     let best = table.best(profile, taken);
                     assert_eq!(best.is_some(), !starts.is_empty());
-                    let Some((mask, spoiled)) = best else { continue };
-                    // No other start leaves more.
-                    let left = |taken: u8| -> u32 {
-                        table.profiles().iter().map(|p| p.fits(taken)).sum()
+                    let Some((mask, spoiled)) = best else {
+                        continue;
                     };
-                    let most = starts.iter().map(|&start| left(taken | profile.mask(start))).max();
+                    // No other start leaves more.
+                    let left =
+                        |taken: u8| -> u32 { table.profiles().iter().map(|p| p.fits(taken)).sum() };
+                    let most = starts
+                        .iter()
+                        .map(|&start| left(taken | profile.mask(start)))
+                        .max();
                     assert_eq!(Some(left(taken | mask)), most, "{taken:#b} {profile:?}");
                     assert_eq!(u32::from(spoiled), left(taken) - left(taken | mask));
                 }
@@ -323,6 +330,9 @@ mod tests {
         //             1g  1g+ 2g 3g 4g 7g
         assert_eq!(fits, [6, 3, 2, 1, 0, 0]);
         let seven = 0b0111_1111;
-        assert!(EIGHT.iter().all(|profile| profile.fits(seven) == 0), "7 x 1g leave a slice");
+        assert!(
+            EIGHT.iter().all(|profile| profile.fits(seven) == 0),
+            "7 x 1g leave a slice"
+        );
     }
 }

@@ -205,7 +205,12 @@ impl Ledger {
     }
 
     /// What a node's over-committed GPUs are booked under changes.
-    pub(crate) fn book_crowd(&mut self, pool: PoolId, (old, new): (Crowded, Crowded), now: SimTime) {
+    pub(crate) fn book_crowd(
+        &mut self,
+        pool: PoolId,
+        (old, new): (Crowded, Crowded),
+        now: SimTime,
+    ) {
         if !self.on || old == new {
             return;
         }

@@ -94,10 +94,7 @@ fn misses(holder: &Holder) -> u64 {
 
 /// Splits an amount by grant: rounded down, what is left over to the largest remainders, then to who
 /// came first.
-fn by_grant(
-    amount: u64,
-    grants: impl Iterator<Item = u64> + Clone,
-) -> SmallVec<[u64; 4]> {
+fn by_grant(amount: u64, grants: impl Iterator<Item = u64> + Clone) -> SmallVec<[u64; 4]> {
     let all: u64 = grants.clone().sum();
     let mut shares: SmallVec<[u64; 4]> = grants.clone().map(|g| scaled(amount, g, all)).collect();
     let mut left = amount - shares.iter().sum::<u64>();
@@ -105,8 +102,10 @@ fn by_grant(
         return shares;
     }
     let remainder = |grant: u64| u128::from(amount) * u128::from(grant) % u128::from(all);
-    let mut order: SmallVec<[(u128, usize); 4]> =
-        grants.zip(0..).map(|(grant, place)| (remainder(grant), place)).collect();
+    let mut order: SmallVec<[(u128, usize); 4]> = grants
+        .zip(0..)
+        .map(|(grant, place)| (remainder(grant), place))
+        .collect();
     order.sort_by_key(|&(remainder, place)| (std::cmp::Reverse(remainder), place));
     for (_, place) in order {
         if left == 0 {
@@ -135,7 +134,11 @@ mod tests {
     }
 
     fn holder(slices: Option<Slices>) -> Holder {
-        Holder { grant: 250, size: 1_000, slices }
+        Holder {
+            grant: 250,
+            size: 1_000,
+            slices,
+        }
     }
 
     /// (useful, interference, underused) in thousandths.
@@ -146,7 +149,9 @@ mod tests {
         };
         let parts = split(holders);
         let parts = parts.iter();
-        parts.map(|p| (milli(p.useful), milli(p.interference), milli(p.underused))).collect()
+        parts
+            .map(|p| (milli(p.useful), milli(p.interference), milli(p.underused)))
+            .collect()
     }
 
     #[test]

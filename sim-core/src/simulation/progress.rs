@@ -71,7 +71,9 @@ impl Simulation {
                     entry.unsaved.add(pool, u128::from(milli) * useful);
                 }
                 for (pool, level) in entry.crowded.iter() {
-                    entry.unsaved.add(pool, u128::from(level) * u128::from(length));
+                    entry
+                        .unsaved
+                        .add(pool, u128::from(level) * u128::from(length));
                 }
                 entry.since_save = running;
             }

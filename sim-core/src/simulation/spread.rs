@@ -93,8 +93,8 @@ impl Simulation {
         devices: DeviceSet,
         across: bool,
     ) {
-        let minds = self.platform.speed.minds_neighbours()
-            || self.world.sharing_of(node).interferes();
+        let minds =
+            self.platform.speed.minds_neighbours() || self.world.sharing_of(node).interferes();
         if !minds {
             return;
         }

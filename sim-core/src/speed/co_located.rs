@@ -77,8 +77,9 @@ fn least(own: Use, task: PlacedTask<'_>, sharing: Sharing, beside: &Neighbours<'
     let speeds = task.grant.devices.iter().map(|device| {
         // Tasks of its own unit are in each other's way, too.
         let all = beside.all_on(task.node, device);
-        let mut others: SmallVec<[Use; 8]> =
-            all.map(|sharer| use_of(sharer.profile, sharer.requested)).collect();
+        let mut others: SmallVec<[Use; 8]> = all
+            .map(|sharer| use_of(sharer.profile, sharer.requested))
+            .collect();
         if let Some(place) = others.iter().position(|other| *other == own) {
             others.remove(place);
         }

@@ -36,7 +36,11 @@ impl<'a> Neighbours<'a> {
     }
 
     /// Tasks of other units that advance on a GPU, in the order in which they came.
-    pub fn on(&self, node: NodeId, device: usize) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a> {
+    pub fn on(
+        &self,
+        node: NodeId,
+        device: usize,
+    ) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a> {
         let own = self.own;
         let others = move |unit: (u32, usize), advancing| unit != own && advancing;
         self.sharers(node, device, others)

@@ -26,7 +26,9 @@ impl SpeedModel for ReferenceSpeed {
         rate = checkpointed(rate, profile.checkpoint);
         let duty = match &profile.behaviour {
             // What it would do alone is what it uses of a GPU that others use, too.
-            Some(behaviour) if profile.duty == Ppm::ONE && on.shares_gpus() => behaviour.compute_use,
+            Some(behaviour) if profile.duty == Ppm::ONE && on.shares_gpus() => {
+                behaviour.compute_use
+            }
             _ => profile.duty,
         };
         let shares = shares(profile, on, beside);

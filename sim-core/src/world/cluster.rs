@@ -263,7 +263,9 @@ impl Cluster {
             nodes.push(Node::new(pool, *ordinal, stage, pools[pool.index()].full));
             *ordinal += 1;
         }
-        let has_mig = infos.iter().any(|info| matches!(info.sharing, Sharing::Mig(_)));
+        let has_mig = infos
+            .iter()
+            .any(|info| matches!(info.sharing, Sharing::Mig(_)));
         let interferes = infos.iter().any(|info| info.sharing.interferes());
         let mut cluster = Self {
             nodes,

@@ -156,7 +156,9 @@ impl World {
             .filter(|hold| hold.active && hold.committed)?;
         let devices = self.cluster.node(node).free.devices;
         let sharing = self.sharing_of(node);
-        let mut free = NodeFree::empty(devices, 0, 0).shared(sharing).without_gpus();
+        let mut free = NodeFree::empty(devices, 0, 0)
+            .shared(sharing)
+            .without_gpus();
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
@@ -399,7 +401,11 @@ impl Part {
             _ => Grant::of(devices, self.milli_each),
         };
         free.take(more, cpu, memory);
-        self.slices = if devices.is_empty() { self.slices } else { more.slices };
+        self.slices = if devices.is_empty() {
+            self.slices
+        } else {
+            more.slices
+        };
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;

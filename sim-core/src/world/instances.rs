@@ -67,7 +67,10 @@ mod tests {
         assert!(give(0b0000_1111));
         assert!(!give(0b0100_0000), "the other does not touch it");
         assert!(give(0b1111_0000), "a larger one in its place");
-        assert!(give(0b0100_0000), "the larger one is gone, and so is the small one");
+        assert!(
+            give(0b0100_0000),
+            "the larger one is gone, and so is the small one"
+        );
         assert!(!give(0b0000_1111));
     }
 }

@@ -10,7 +10,13 @@ impl World {
     /// the job needs.
     ///
     /// O(tasks on the node × its GPUs), where somebody does.
-    pub(crate) fn memory_suffices(&self, slot: u32, task: usize, node: NodeId, grant: Grant) -> bool {
+    pub(crate) fn memory_suffices(
+        &self,
+        slot: u32,
+        task: usize,
+        node: NodeId,
+        grant: Grant,
+    ) -> bool {
         let own = self.gpu_memory_of(slot);
         let state = self.cluster.node(node);
         let there = self.cluster.pools[state.pool.index()].gpu_memory;

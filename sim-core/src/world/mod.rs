@@ -354,7 +354,9 @@ impl World {
                 .map(|(shape, _)| self.shapes.request(*shape))
         };
         // Where GPUs are slots, what fits need not be free in the ledger's sense.
-        let mut sharings = accepted.iter().map(|pool| space.pools[pool.index()].sharing);
+        let mut sharings = accepted
+            .iter()
+            .map(|pool| space.pools[pool.index()].sharing);
         let slotted = sharings.any(Sharing::overcommits);
         let rigid = !slotted
             && (accepted.len() == 1

@@ -169,11 +169,7 @@ impl World {
     pub(crate) fn retake(&mut self, slot: u32, task: usize) -> Result<(), Refusal> {
         let request = self.request_of(slot, task);
         let entry = &self.jobs.slot(slot).tasks[task];
-        let (node, keeps) = (entry.node, entry.keeps);
-        let grant = Grant {
-            milli_each: self.sharing_of(node).granted_each(request.gpus),
-            ..entry.grant
-        };
+        let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
         let within = entry.hold;
         if !self.cluster.node(node).is_open() {
             return Err(Refusal::NodeClosed);
@@ -191,11 +187,13 @@ impl World {
         if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
             free.add(&backed);
         }
-        let fits =
-            free.has_grant(grant) && free.cpu >= request.cpu.0 && free.memory >= memory;
-        if !fits {
+        if free.cpu < request.cpu.0 || free.memory < memory {
             return Err(Refusal::NotFree);
         }
+        // An instance (MIG) may lie elsewhere on its GPU than before.
+        let grant = free
+            .grant(devices, request.gpus)
+            .ok_or(Refusal::NotFree)?;
         if let Some(hold) = within {
             self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::support::{FirstFit, at, ledger_line, nodes, run, secs, waits};
 use windtunnel_core::{
     Batch, Behaviour, Bucket, Bytes, Claim, Decisions, Fault, HoldFor, HoldPart, JobList, JobLog,
-    JobSpec, ListedFaults, MigTable, News, NoObserver, NodeId, NodeModel, Outcome, Platform, Policy,
-    PoolId, Ppm, Reason, Report, RunOptions, Sharing, SimDuration, Simulation, Supply, TaskRequest,
-    View,
+    JobSpec, ListedFaults, MigTable, News, NoObserver, NodeId, NodeModel, Outcome, Platform,
+    Policy, PoolId, Ppm, Reason, Report, RunOptions, Sharing, SimDuration, Simulation, Supply,
+    TaskRequest, View,
 };
 
 const TWO: Sharing = Sharing::TimeSliced { slots: 2 };
@@ -29,7 +29,10 @@ fn part(submit: u64, milli: u16, run: u64) -> JobSpec {
 fn ends(log: &JobLog) -> Vec<u64> {
     let mut records: Vec<_> = log.records.iter().collect();
     records.sort_by_key(|record| record.job);
-    records.iter().map(|record| record.end.as_nanos() / 1_000_000).collect()
+    records
+        .iter()
+        .map(|record| record.end.as_nanos() / 1_000_000)
+        .collect()
 }
 
 /// milli-GPU·s per bucket, those that are not zero.
@@ -40,7 +43,11 @@ fn exact(report: &Report) -> String {
         let amount = ledger.amount(bucket);
         (amount > 0).then(|| {
             let rest = amount % unit;
-            let rest = if rest == 0 { String::new() } else { format!("+{rest}") };
+            let rest = if rest == 0 {
+                String::new()
+            } else {
+                format!("+{rest}")
+            };
             format!("{bucket}={}{rest}", amount / unit)
         })
     });
@@ -111,7 +118,10 @@ fn what_is_lost_is_what_was_useful() {
     let faults = ListedFaults(vec![(
         PoolId(0),
         0,
-        Fault { at: at(80), repair: secs(20) },
+        Fault {
+            at: at(80),
+            repair: secs(20),
+        },
     )]);
     let supply = nodes(1, 1).with_faults(faults);
     let (report, log) = run(supply, jobs, shared(TWO), 100);
@@ -119,7 +129,11 @@ fn what_is_lost_is_what_was_useful() {
         exact(&report),
         "down=20000 allocated.interference=2400 allocated.lost=48500 allocated.useful=29100"
     );
-    let lost: Vec<u128> = log.records.iter().map(|record| record.lost / 1_000_000_000_000_000).collect();
+    let lost: Vec<u128> = log
+        .records
+        .iter()
+        .map(|record| record.lost / 1_000_000_000_000_000)
+        .collect();
     assert_eq!(lost, [9_700, 38_800]);
 }
 
@@ -131,7 +145,10 @@ fn whole_requests_take_slots_on_different_gpus() {
     let (report, log) = run(nodes(1, 2), jobs, shared(TWO), 20);
     assert_eq!(ends(&log), [10_000, 10_000, 20_000]);
     assert_eq!(waits(&log, 2), "insufficient=10", "nothing is free");
-    assert_eq!(ledger_line(&report), "allocated.underused=16 allocated.useful=24");
+    assert_eq!(
+        ledger_line(&report),
+        "allocated.underused=16 allocated.useful=24"
+    );
 }
 
 /// The two tasks of a gang on one GPU are in each other's way as any two.
@@ -141,7 +158,10 @@ fn tasks_of_one_gang_take_turns() {
     gang.profile.work = windtunnel_core::Work::Uniform(SimDuration::from_millis(48_500));
     let (report, log) = run(nodes(1, 1), vec![gang], shared(TWO), 100);
     assert_eq!(ends(&log), [100_000]);
-    assert_eq!(exact(&report), "allocated.interference=3000 allocated.useful=97000");
+    assert_eq!(
+        exact(&report),
+        "allocated.interference=3000 allocated.useful=97000"
+    );
 }
 
 fn using(gigabytes: u64) -> Arc<Behaviour> {
@@ -174,16 +194,30 @@ fn the_newcomer_runs_out_of_memory() {
         records.iter().map(|record| record.attempts).collect()
     };
     assert_eq!(attempts, [1, 4, 1]);
-    assert!(log.records.iter().all(|record| record.outcome == Some(Outcome::Completed)));
+    assert!(
+        log.records
+            .iter()
+            .all(|record| record.outcome == Some(Outcome::Completed))
+    );
 }
 
 /// What is larger than the GPU fails however it is shared, seven times by default.
 #[test]
 fn who_never_fits_in_memory_is_given_up() {
     let large = || vec![whole(0, 60, 100).behaviour(using(90))];
-    for sharing in [Sharing::Exclusive, Sharing::Fractions, Sharing::Mps, FOUR, Sharing::Unchecked] {
+    for sharing in [
+        Sharing::Exclusive,
+        Sharing::Fractions,
+        Sharing::Mps,
+        FOUR,
+        Sharing::Unchecked,
+    ] {
         let (report, log) = run(gpus_of_80(2), large(), shared(sharing), 1_000);
-        assert_eq!(log.records[0].outcome, Some(Outcome::OutOfMemory), "{sharing:?}");
+        assert_eq!(
+            log.records[0].outcome,
+            Some(Outcome::OutOfMemory),
+            "{sharing:?}"
+        );
         assert_eq!((log.records[0].attempts, log.records[0].end), (7, at(630)));
         assert_eq!(report.summary.count(Outcome::OutOfMemory), 1);
     }
@@ -203,7 +237,10 @@ fn mps_neighbours_slow_each_other_while_they_are_there() {
     let (report, log) = run(nodes(1, 1), jobs, shared(Sharing::Mps), 200);
     // 10 s of work at 0.673617 take 14.845 s; a then has 20 + 10 s behind it, and 70 before it.
     assert_eq!(ends(&log), [104_845, 34_845]);
-    assert_eq!(ledger_line(&report), "idle.no_demand=140 allocated.interference=4 allocated.useful=55");
+    assert_eq!(
+        ledger_line(&report),
+        "idle.no_demand=140 allocated.interference=4 allocated.useful=55"
+    );
 }
 
 fn mig() -> Sharing {
@@ -216,7 +253,10 @@ fn mig() -> Sharing {
 fn seven_small_instances_leave_a_slice() {
     let jobs: Vec<_> = (0..8).map(|_| part(0, 125, 20)).collect();
     let (report, log) = run(nodes(1, 1), jobs, shared(mig()), 45);
-    assert_eq!(ends(&log), [25, 25, 25, 25, 25, 25, 25, 45].map(|end| end * 1_000));
+    assert_eq!(
+        ends(&log),
+        [25, 25, 25, 25, 25, 25, 25, 45].map(|end| end * 1_000)
+    );
     assert_eq!(waits(&log, 7), "fragmented=25");
     // The eighth finds an instance that is there: no 5 s for it. 125 x 25 fragmented, 875 x 20 idle.
     assert_eq!(
@@ -231,7 +271,12 @@ fn seven_small_instances_leave_a_slice() {
 fn small_instances_block_large_ones() {
     let mut platform = shared(mig());
     platform.pool_default.reconfigure = SimDuration::ZERO;
-    let jobs = vec![part(0, 125, 30), part(0, 428, 10), whole(0, 10, 100), part(0, 428, 30)];
+    let jobs = vec![
+        part(0, 125, 30),
+        part(0, 428, 10),
+        whole(0, 10, 100),
+        part(0, 428, 30),
+    ];
     let (report, log) = run(nodes(1, 1), jobs, platform, 50);
     assert_eq!(ends(&log), [30_000, 10_000, 50_000, 40_000]);
     // 3g has half of the memory: 72 beyond what was asked for.
@@ -250,7 +295,10 @@ fn small_instances_are_slow() {
     let busy = || part(0, 500, 10).behaviour(Arc::new(Behaviour::new("busy")));
     let (report, log) = run(nodes(1, 1), vec![busy(), busy()], platform, 30);
     assert_eq!(ends(&log), [21_437, 21_437]);
-    assert_eq!(report.ledger.unwrap().amount(Bucket::AllocatedInterference), 0);
+    assert_eq!(
+        report.ledger.unwrap().amount(Bucket::AllocatedInterference),
+        0
+    );
 }
 
 /// A GPU on which a hold has a slot and no task is the hold's and free as to the rest; with a task on it
@@ -266,15 +314,30 @@ fn slots_set_aside() {
         fn decide(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Decisions) {
             if view.now() == at(0) && view.pending_jobs().count() == 1 {
                 let amount = TaskRequest::gpus(1);
-                let part = HoldPart { node: NodeId(0), amount };
+                let part = HoldPart {
+                    node: NodeId(0),
+                    amount,
+                };
                 let until = Some(at(40));
-                out.hold([part], at(0), until, HoldFor::Anyone, Reason::Reservation, Claim::Sure);
+                out.hold(
+                    [part],
+                    at(0),
+                    until,
+                    HoldFor::Anyone,
+                    Reason::Reservation,
+                    Claim::Sure,
+                );
             }
             FirstFit.decide(view, &News::default(), out);
         }
     }
     let jobs = vec![whole(0, 10, 100), whole(20, 10, 100)];
-    let (report, _) = run(nodes(1, 1), jobs, Platform::new("holds", Holds).sharing(FOUR), 60);
+    let (report, _) = run(
+        nodes(1, 1),
+        jobs,
+        Platform::new("holds", Holds).sharing(FOUR),
+        60,
+    );
     // Held from 0 to 40; tasks from 0 to 10 and 20 to 30: 250 held for 20 s, 750 beside it.
     assert_eq!(
         exact(&report),
@@ -291,7 +354,8 @@ fn forks_go_on_as_they_were() {
     };
     let options = RunOptions::default().horizon(secs(300));
     for sharing in [FOUR, mig(), Sharing::Mps, Sharing::Unchecked] {
-        let mut run = Simulation::new(nodes(1, 2), jobs(), shared(sharing), options.clone()).unwrap();
+        let mut run =
+            Simulation::new(nodes(1, 2), jobs(), shared(sharing), options.clone()).unwrap();
         for second in (10..100).step_by(10) {
             run.run_until(at(second), &mut NoObserver).unwrap();
             let fork = run.fork().unwrap().run().unwrap();
