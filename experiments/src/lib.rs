@@ -47,8 +47,8 @@ pub use jobs::{TraceRead, WorkloadSize};
 pub use samples::Sample;
 pub use scenario::{
     Cluster, Devices, Drawn, EMBEDDED, Embedded, Faults, FillPods, IN_CODE, Log, PlatformSpec,
-    Pool, Published, Rate, Rented, Run, Scenario, SourceError, Staff, Stream, Table, Week,
-    Workload,
+    Pool, Published, Rate, Rented, Run, SLOTS_PER_GPU, Scenario, SharingMode, SourceError, Staff,
+    Stream, Table, Week, Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

@@ -449,9 +449,7 @@ impl<'a> Plan<'a> {
         let Some(grant) = free.grant(devices, request.gpus) else {
             return false;
         };
-        let fits = free.open
-            && free.cpu >= request.cpu.0
-            && free.memory >= memory;
+        let fits = free.open && free.cpu >= request.cpu.0 && free.memory >= memory;
         if fits {
             free.take(grant, request.cpu.0, memory);
             self.space.change(spot.node, free);

@@ -1,13 +1,17 @@
 //! A scenario to the engine's own types.
 
 use windtunnel_core::{
-    Batch, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform, Policy,
-    PoolSpec, Price, Supply, Tenure,
+    Batch, Bytes, Elastic, ExponentialFaults, MicroDollars, MilliCores, NodeModel, Platform,
+    Policy, PoolId, PoolSpec, Price, SimDuration, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
 use super::{IN_CODE, PlatformSpec, Pool, Scenario};
 use crate::error::ExperimentError;
+
+/// Delay before a job that ran out of GPU memory is started again, doubled each time, and its cap.
+const MEMORY_BACKOFF: (SimDuration, SimDuration) =
+    (SimDuration::from_secs(10), SimDuration::from_mins(6));
 
 impl Scenario {
     /// The hardware and its faults.
@@ -49,11 +53,27 @@ impl Scenario {
         if let Some(timeout) = spec.gang_timeout {
             batch = batch.gang_timeout(timeout);
         }
+        if let Some(retries) = spec.memory_retries {
+            batch = batch.memory_retries(retries, MEMORY_BACKOFF.0, MEMORY_BACKOFF.1);
+        }
         let mut platform = Platform::new(&spec.name, policy)
-            .sharing(spec.sharing)
             .detection_delay(spec.detection_delay)
             .batch(batch);
         platform.pool_default.devices = spec.devices.chooser();
+        if let Some(reconfigure) = spec.mig_reconfigure {
+            platform.pool_default.reconfigure = reconfigure;
+        }
+        // MIG was checked to be possible in every pool; elsewhere there is nothing that could not be.
+        let sharing = |model: &str, own| spec.sharing_on(model, own).unwrap_or_default();
+        platform.pool_default.sharing = sharing("", None);
+        for (pool, id) in self.pools.iter().zip(0..) {
+            let of_pool = sharing(&pool.gpu_model, pool.sharing);
+            if of_pool != platform.pool_default.sharing {
+                let mut settings = platform.pool_default.clone();
+                settings.sharing = of_pool;
+                platform.pools.push((PoolId(id), settings));
+            }
+        }
         platform.limit = spec.limit;
         platform.staff_per_hour = self.staff_per_hour(spec);
         platform.control_plane_per_hour = spec.control_plane_usd_per_hour;
@@ -81,7 +101,8 @@ impl Pool {
             gpu_model: self.gpu_model.clone(),
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
-            memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
+            memory: Bytes(u64::from(self.memory_gib) << 30),
+            gpu_memory: Bytes(u64::from(self.gpu_memory_gb.unwrap_or(0)) * 1_000_000_000),
             topology: None,
         };
         let mut price = Price {

@@ -1,11 +1,12 @@
 //! TOML to [`Scenario`]: every key has one place here, and every error a place in the file.
 
 use toml::de::{DeTable, DeValue};
-use windtunnel_core::{Horizon, SimDuration};
+use windtunnel_core::{Horizon, Sharing, SimDuration};
 use windtunnel_policies::registry;
 
 use super::decode_workload::workload;
 use super::fields::{Fields, Keys, whole, wrong};
+use super::sharing::{self, SHARING};
 use super::source::{Source, SourceError};
 use super::{Cluster, Faults, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text};
 
@@ -33,6 +34,8 @@ pub(super) const POOL: Keys = Keys {
         "nodes",
         "rented",
         "gpu_model",
+        "gpu_memory_gb",
+        "sharing",
         "cores",
         "memory_gib",
         "usd_per_node_hour",
@@ -71,6 +74,9 @@ pub(super) const PLATFORM: Keys = Keys {
         "gang_timeout",
         "on_loss",
         "sharing",
+        "slots_per_gpu",
+        "mig_reconfigure",
+        "memory_retries",
         "devices",
         "detection_delay",
         "limit",
@@ -101,7 +107,7 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
         _ => top.tables("pools", &POOL)?,
     };
     let platforms = top.tables("platforms", &PLATFORM)?;
-    Ok(Scenario {
+    let scenario = Scenario {
         run: match top.table("scenario", &RUN)? {
             Some(fields) => run(&fields)?,
             None => unreachable!("a required key"),
@@ -119,7 +125,9 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             .table("staff", &STAFF)?
             .map_or(Ok(Staff::default()), |f| staff(&f))?,
         platforms: named("platforms", &top, &platforms, platform)?,
-    })
+    };
+    sharing::check((&scenario.pools, &pools), (&scenario.platforms, &platforms))?;
+    Ok(scenario)
 }
 
 /// At least one entry, no two of one name.
@@ -211,6 +219,8 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             Some(_) => fields.name("gpu_model")?,
             None => "gpu".to_owned(),
         },
+        gpu_memory_gb: fields.whole("gpu_memory_gb", 1..=100_000)?,
+        sharing: fields.word("sharing", SHARING)?,
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
         memory_gib: fields
             .whole("memory_gib", 0..=WHOLE_MAX)?
@@ -276,7 +286,10 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .duration_or("gang_timeout", "never")?
             .unwrap_or_default(),
         on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
-        sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
+        sharing: fields.word("sharing", SHARING)?.unwrap_or_default(),
+        slots_per_gpu: fields.whole("slots_per_gpu", 1..=Sharing::MAX_SLOTS)?,
+        mig_reconfigure: fields.duration("mig_reconfigure")?,
+        memory_retries: fields.whole("memory_retries", 0..=WHOLE_MAX)?,
         devices: fields
             .word("devices", super::devices::DEVICES)?
             .unwrap_or_default(),

@@ -3,20 +3,17 @@
 //! The functions are for `serialize_with`; reading is in `fields`, where errors have a place.
 
 use serde::{Serialize, Serializer};
-use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, Sharing, SimDuration};
+use windtunnel_core::{Horizon, LimitMode, MicroDollars, OnLoss, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
 use windtunnel_traces::synthetic::Preset;
 
 use super::devices::{DEVICES, Devices};
+use super::sharing::{SHARING, SharingMode};
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
 
-pub(crate) const SHARING: Words<Sharing> = &[
-    ("exclusive", Sharing::Exclusive),
-    ("fractions", Sharing::Fractions),
-];
 pub(crate) const LIMIT: Words<LimitMode> = &[
     ("exact", LimitMode::Exact),
     ("policy", LimitMode::Policy),
@@ -44,8 +41,20 @@ fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn sharing<S: Serializer>(value: &SharingMode, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(SHARING, value))
+}
+
+/// A mode that is given.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+pub(super) fn own_sharing<S: Serializer>(
+    value: &Option<SharingMode>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(mode) => sharing(mode, out),
+        None => out.serialize_none(),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -97,6 +106,17 @@ pub(super) fn preset<S: Serializer>(value: &Preset, out: S) -> Result<S::Ok, S::
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn duration<S: Serializer>(value: &SimDuration, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(value)
+}
+
+/// A duration that is given.
+pub(super) fn given_duration<S: Serializer>(
+    value: &Option<SimDuration>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(length) => out.collect_str(length),
+        None => out.serialize_none(),
+    }
 }
 
 /// `2h 30m` or `never`.

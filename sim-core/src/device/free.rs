@@ -61,6 +61,18 @@ impl NodeFree {
         self
     }
 
+    /// Leaves nothing of a GPU, whatever was: for plans that keep it for somebody.
+    pub fn close_gpu(&mut self, device: usize) {
+        self.milli -= u32::from(self.left[device]);
+        self.left[device] = 0;
+        self.idle &= !(1 << device);
+        if let Some(taken) = self.taken.get_mut(device)
+            && matches!(self.sharing, Sharing::Mig(_))
+        {
+            *taken = u8::MAX;
+        }
+    }
+
     /// The same without a free GPU.
     pub(crate) fn without_gpus(mut self) -> Self {
         self.left = [0; MAX_DEVICES];

@@ -191,9 +191,7 @@ impl World {
             return Err(Refusal::NotFree);
         }
         // An instance (MIG) may lie elsewhere on its GPU than before.
-        let grant = free
-            .grant(devices, request.gpus)
-            .ok_or(Refusal::NotFree)?;
+        let grant = free.grant(devices, request.gpus).ok_or(Refusal::NotFree)?;
         if let Some(hold) = within {
             self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }
