@@ -368,6 +368,9 @@ impl NodeFree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::MigTable;
+    use crate::world::occupy::assume;
+    use proptest::prelude::*;
 
     #[test]
     fn slots_take_the_least_over_resources() {
@@ -406,5 +409,72 @@ mod tests {
         );
         node.give(grant, 3_000, 40);
         assert_eq!(node, fresh);
+    }
+
+    const MODES: [Sharing; 8] = [
+        Sharing::Exclusive,
+        Sharing::Fractions,
+        Sharing::Mps,
+        Sharing::TimeSliced { slots: 3 },
+        Sharing::TimeSliced { slots: 48 },
+        Sharing::Unchecked,
+        Sharing::Mig(MigTable::H100x80),
+        Sharing::Mig(MigTable::A30x24),
+    ];
+
+    fn request(kind: u16) -> TaskRequest {
+        match kind {
+            0..=3 => TaskRequest::gpus(kind + 1),
+            milli => TaskRequest::gpu_milli(milli),
+        }
+    }
+
+    proptest! {
+        /// In every mode, what is taken and given back in any order leaves what was there; what is said
+        /// to fit does, as often as is said and no more; slices never overlap.
+        #[test]
+        fn grants_come_and_go(
+            mode in 0..MODES.len(),
+            gpus in 0_u8..5,
+            steps in prop::collection::vec((any::<bool>(), 0_u16..1_000, any::<prop::sample::Index>()), 1..60),
+        ) {
+            let sharing = MODES[mode];
+            let fresh = NodeFree::empty(gpus, 0, 0).shared(sharing);
+            let mut node = fresh;
+            let mut granted: Vec<Grant> = Vec::new();
+            for (gives, kind, which) in steps {
+                if gives && !granted.is_empty() {
+                    let grant = granted.swap_remove(which.index(granted.len()));
+                    node.give(grant, 0, 0);
+                    continue;
+                }
+                let want = request(kind);
+                let grant = assume(&node, &want, sharing);
+                prop_assert_eq!(node.fits(&want, sharing), grant.is_some());
+                prop_assert_eq!(node.slots(&want, sharing) > 0, grant.is_some());
+                if sharing != Sharing::Unchecked {
+                    let mut full = node;
+                    let mut count = 0;
+                    while let Some(grant) = assume(&full, &want, sharing) {
+                        full.take(grant, 0, 0);
+                        count += 1;
+                    }
+                    prop_assert_eq!(node.slots(&want, sharing), count);
+                }
+                if let Some(grant) = grant {
+                    let before = node;
+                    node.take(grant, 0, 0);
+                    prop_assert!(node.is_within(&before) && !before.is_within(&node));
+                    for other in granted.iter().filter(|other| other.devices.overlaps(grant.devices)) {
+                        prop_assert_eq!(other.slices & grant.slices, 0);
+                    }
+                    granted.push(grant);
+                }
+            }
+            for grant in granted {
+                node.give(grant, 0, 0);
+            }
+            prop_assert_eq!(node, fresh);
+        }
     }
 }
