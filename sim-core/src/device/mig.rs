@@ -302,7 +302,7 @@ mod tests {
                         (**start..**start + profile.memory).all(|slice| taken >> slice & 1 == 0)
                     };
                     let starts: Vec<u8> = profile.starts.iter().filter(free).copied().collect();
-                    assert_eq!(profile.fits(taken), starts.len() as u32, "{taken:#b}");
+                    assert_eq!(profile.fits(taken) as usize, starts.len(), "{taken:#b}");
                     let best = table.best(profile, taken);
                     assert_eq!(best.is_some(), !starts.is_empty());
                     let Some((mask, spoiled)) = best else {

@@ -33,6 +33,14 @@ pub(crate) struct Useful {
     pub(crate) level: u64,
 }
 
+/// What a node was booked under and is from now on, and what of it was and is useful to whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Rebooked {
+    pub(crate) levels: (Crowded, Crowded),
+    pub(crate) was_useful: Vec<Useful>,
+    pub(crate) useful: Vec<Useful>,
+}
+
 #[derive(Clone, Debug, Default)]
 struct NodeBook {
     booked: Crowded,
@@ -75,12 +83,7 @@ impl Crowds {
 
     /// Books a node anew: returns what it was booked under and is from now on, and what of it was
     /// useful to whom.
-    pub(crate) fn rebook(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        jobs: &JobTable,
-    ) -> ((Crowded, Crowded), (Vec<Useful>, &[Useful])) {
+    pub(crate) fn rebook(&mut self, id: NodeId, node: &Node, jobs: &JobTable) -> Rebooked {
         let mut booked = Crowded::default();
         let mut useful: Vec<Useful> = Vec::with_capacity(node.tasks.len());
         let holds = |mode: Mode| mode != Mode::None;
@@ -126,7 +129,11 @@ impl Crowds {
         let book = &mut self.nodes[id.index()];
         let before = std::mem::replace(&mut book.booked, booked);
         let was_useful = std::mem::replace(&mut book.useful, useful);
-        ((before, booked), (was_useful, &book.useful))
+        Rebooked {
+            levels: (before, booked),
+            was_useful,
+            useful: book.useful.clone(),
+        }
     }
 }
 

@@ -14,13 +14,12 @@ impl Simulation {
         while let Some(id) = self.crowds.next() {
             let node = self.world.cluster.node(id);
             let pool = node.pool;
-            let (booked, (before, after)) = self.crowds.rebook(id, node, &self.world.jobs);
-            let after = after.to_vec();
-            self.ledger.book_crowd(pool, booked, now);
-            for entry in before {
+            let booked = self.crowds.rebook(id, node, &self.world.jobs);
+            self.ledger.book_crowd(pool, booked.levels, now);
+            for entry in booked.was_useful {
                 self.change_level(pool, entry, false);
             }
-            for entry in after {
+            for entry in booked.useful {
                 self.change_level(pool, entry, true);
             }
         }

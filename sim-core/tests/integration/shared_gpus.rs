@@ -349,7 +349,10 @@ fn slots_set_aside() {
 #[test]
 fn forks_go_on_as_they_were() {
     let jobs = || {
-        let job = |n: u64| whole(n * 3, 20, 40 + n as u32 * 5).startup(secs(n % 3));
+        let job = |n: u32| {
+            let n_long = u64::from(n);
+            whole(n_long * 3, 20, 40 + n * 5).startup(secs(n_long % 3))
+        };
         JobList::new((0..8).map(job).collect())
     };
     let options = RunOptions::default().horizon(secs(300));

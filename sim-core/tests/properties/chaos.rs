@@ -382,7 +382,7 @@ impl Case {
             interval: self.ticks(interval),
             cost: self.ticks(cost),
         });
-        if !self.modes.is_empty() && job.nanos % 3 == 0 {
+        if !self.modes.is_empty() && job.nanos.is_multiple_of(3) {
             spec.profile.behaviour = Some(Arc::new(Behaviour {
                 compute_use: Ppm(job.duty.max(1)),
                 bandwidth_use: Ppm(job.duty / 2),
