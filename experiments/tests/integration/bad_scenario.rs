@@ -1,6 +1,7 @@
 //! Errors in scenario files point at their place.
 
-use windtunnel::{ExperimentError, Scenario};
+use windtunnel::{ExperimentError, SLOTS_PER_GPU, Scenario};
+use windtunnel_core::Sharing;
 
 use super::support::{Place, TINY};
 
@@ -49,6 +50,35 @@ error: unknown key `polcy`
 "
     );
     assert_eq!(place.entries(), ["ours.toml"]);
+}
+
+#[test]
+fn sharing_that_can_not_be() {
+    let shared = |keys: &str| with("policy = \"fifo\"", &format!("policy = \"fifo\"\n{keys}"));
+    check(
+        &shared("sharing = \"mig\""),
+        "bad value for `name`",
+        "\"lab\"",
+        "the pool is to be shared by MIG, which these models have: a100-sxm4-40, ",
+    );
+    check(
+        &shared("slots_per_gpu = 4"),
+        "bad value for `slots_per_gpu`",
+        "4",
+        "give `sharing = \"time-sliced\"`, too",
+    );
+    check(
+        &shared("sharing = \"time-sliced\"\nslots_per_gpu = 49"),
+        "bad value for `slots_per_gpu`",
+        "49",
+        "48",
+    );
+    let own = with("gpus_per_node", "sharing = \"time-sliced\"\ngpus_per_node");
+    let scenario = Scenario::from_toml(&own, "s.toml").unwrap();
+    let platform = scenario.platform(&scenario.platforms[0]).unwrap();
+    let slots = SLOTS_PER_GPU;
+    assert_eq!(platform.pools[0].1.sharing, Sharing::TimeSliced { slots });
+    assert_eq!(platform.pool_default.sharing, Sharing::Exclusive);
 }
 
 #[test]
