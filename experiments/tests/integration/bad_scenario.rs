@@ -219,6 +219,13 @@ fn bad_values() {
         "[GPUs, weight]",
     );
     bad(
+        "gpu_mix = [[1, 6]",
+        "gpu_parts = [[1000, 1]]\ngpu_mix = [[1, 6]",
+        "gpu_parts",
+        "[1000, 1]",
+        "it is from 1 to 999",
+    );
+    bad(
         "kind = \"synthetic\"",
         "kind = \"synthtic\"",
         "kind",
