@@ -85,6 +85,7 @@ fn made_up_nodes() -> NodeList {
                 gpus,
                 cpu: MilliCores::cores(cores),
                 memory: Bytes(u64::from(cores) << 32),
+                gpu_memory: Bytes(0),
                 topology: None,
             },
         }

@@ -51,7 +51,8 @@ pub use samples::Sample;
 pub use scenario::{
     BehaviourMix, Cluster, Devices, Drawn, EMBEDDED, Embedded, FabricSpec, Faults, FillPods, Fleet,
     IN_CODE, Log, Maintenance, Oversubscription, PlatformSpec, Pool, Published, Rate, Rented,
-    Repair, Run, Saves, Scenario, SourceError, SpeedWord, Staff, Stream, Table, Week, Workload,
+    Repair, Run, SLOTS_PER_GPU, Saves, Scenario, SharingMode, SourceError, SpeedWord, Staff,
+    Stream, Table, Week, Workload,
 };
 pub use sweep::{
     Comparison, Hooks, NeverFit, NoHooks, RecordSink, RunKey, RunResult, Sweep, WaitTotals,

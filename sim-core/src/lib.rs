@@ -153,8 +153,8 @@ pub use decision::{
 };
 pub use device::{
     Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
-    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing,
-    SlurmGres, TopologyAware, TopologyManager,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, MigProfile, MigTable, NodeFree, NodeState,
+    NvidiaPlugin, Refusal, Sharing, SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Layout, Level, Places, Transport};
@@ -190,8 +190,8 @@ pub use speed::sharing;
 pub use speed::{
     Algorithm, Behaviour, BehaviourError, Clock, Curve, Cycle, DutyPhase, Efficiency, Exchange,
     FittedExchange, Neighbours, NodePart, Pipe, PlacedTask, Placement, Reach, ReferenceSpeed,
-    Sensitivity, Sharer, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed, Traffic,
-    Until,
+    Sensitivity, Sharer, Shares, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed,
+    Traffic, Until, shares, use_of,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

@@ -78,6 +78,8 @@ pub(crate) struct Task {
     pub(crate) broken: DeviceSet,
     /// Whether its last start came to an end: it ran.
     pub(crate) started: bool,
+    /// Whether its instance has to be made before it starts.
+    pub(crate) remakes: bool,
 }
 
 impl Task {
@@ -101,6 +103,7 @@ impl Task {
             dead: false,
             broken: DeviceSet::EMPTY,
             started: false,
+            remakes: false,
         }
     }
 
@@ -171,6 +174,9 @@ pub(crate) struct Unit {
     pub(crate) unsaved: PerPool<u128>,
     /// GPUs asked for by its running tasks while it advances, per pool \[milli\].
     pub(crate) weights: PerPool<u64>,
+    /// What its tasks have of over-committed GPUs that is useful while it advances, per pool
+    /// [milli-GPU·ppm]; `weights` counts the others.
+    pub(crate) crowded: PerPool<u64>,
     /// Its next finish or reconsideration.
     pub(crate) event: Option<EventHandle>,
     /// Whether it waits to be looked at again at the end of the instant.
@@ -198,6 +204,7 @@ impl Unit {
             since_save: 0,
             unsaved: PerPool::default(),
             weights: PerPool::default(),
+            crowded: PerPool::default(),
             event: None,
             dirty: false,
             moved: false,

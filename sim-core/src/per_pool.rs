@@ -51,6 +51,26 @@ impl<V: AddAssign + Copy + Default> PerPool<V> {
     }
 }
 
+impl PerPool<u64> {
+    /// Takes some of what was added away again.
+    ///
+    /// # Panics
+    /// If there is less.
+    pub(crate) fn lower(&mut self, pool: PoolId, amount: u64) {
+        let mut more = self.more.iter_mut().flat_map(|more| more.iter_mut());
+        let sum = if self.pool == Some(pool) {
+            Some(&mut self.sum)
+        } else {
+            more.find(|(known, _)| *known == pool).map(|(_, sum)| sum)
+        };
+        let left = sum.and_then(|sum| {
+            *sum = sum.checked_sub(amount)?;
+            Some(())
+        });
+        left.expect("taken away what was never added");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

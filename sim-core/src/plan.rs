@@ -447,24 +447,19 @@ impl<'a> Plan<'a> {
             return self.take(task, spot.node);
         };
         let request = task.request();
-        let milli_each = self.space.sharing(spot.node).granted_each(request.gpus);
         let mut free = *self.space.node(spot.node);
         let fits = free.open && free.cpu >= request.cpu.0 && free.memory >= request.memory.0;
-        if !fits || devices == DeviceSet::EMPTY || !free.has(devices, milli_each) {
+        if !fits || devices == DeviceSet::EMPTY {
             return false;
         }
         if !self.is_within(task, spot.node) {
             return false;
         }
+        let Some(grant) = free.grant(devices, request.gpus) else {
+            return false;
+        };
         self.settle(task, spot.node, self.mark());
-        free.take(
-            Grant {
-                devices,
-                milli_each,
-            },
-            request.cpu.0,
-            request.memory.0,
-        );
+        free.take(grant, request.cpu.0, request.memory.0);
         self.space.change(spot.node, free);
         true
     }
@@ -513,14 +508,11 @@ impl<'a> Plan<'a> {
             Keeps::Nothing => request.memory.0,
             _ => 0,
         };
-        let grant = Grant {
-            devices: spot.devices.unwrap_or_default(),
-            milli_each: self.space.sharing(spot.node).granted_each(request.gpus),
+        let devices = spot.devices.unwrap_or_default();
+        let Some(grant) = free.grant(devices, request.gpus) else {
+            return false;
         };
-        let fits = free.open
-            && free.has(grant.devices, grant.milli_each)
-            && free.cpu >= request.cpu.0
-            && free.memory >= memory;
+        let fits = free.open && free.cpu >= request.cpu.0 && free.memory >= memory;
         if fits {
             free.take(grant, request.cpu.0, memory);
             self.space.change(spot.node, free);
@@ -607,6 +599,9 @@ fn difference(before: &NodeFree, after: &NodeFree) -> Grant {
         if milli > 0 {
             grant.devices.0 |= DeviceSet::one(device).0;
             grant.milli_each = milli;
+            if let Some(taken) = after.taken.get(device as usize) {
+                grant.slices = taken & !before.taken[device as usize];
+            }
         }
     }
     grant

@@ -58,16 +58,20 @@ pub struct PoolSettings {
     pub detection_delay: SimDuration,
     /// How often the driver of a starting node fails to come up; `None`: never.
     pub driver: Option<DriverFailures>,
+    /// What it takes to make an instance (MIG) that is not there yet, before the task on it starts.
+    pub reconfigure: SimDuration,
 }
 
 impl Default for PoolSettings {
-    /// Exclusive GPUs, count-only devices, failures noticed at once, drivers that come up.
+    /// Exclusive GPUs, count-only devices, failures noticed at once, drivers that come up, instances
+    /// (MIG) made in 5 s (general knowledge).
     fn default() -> Self {
         Self {
             sharing: Sharing::Exclusive,
             devices: Box::new(CountOnly),
             detection_delay: SimDuration::ZERO,
             driver: None,
+            reconfigure: SimDuration::from_secs(5),
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct Summary {
     /// Jobs submitted.
     pub submitted: u64,
     /// Jobs that ended, by [`Outcome`]; index `outcome as usize`.
-    pub ended: [u64; 6],
+    pub ended: [u64; 7],
     /// Jobs alive at the end of the run.
     pub unfinished: u64,
     /// Jobs larger than the supply.

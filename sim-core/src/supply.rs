@@ -24,6 +24,8 @@ pub struct NodeModel {
     pub cpu: MilliCores,
     /// Memory \[bytes\].
     pub memory: Bytes,
+    /// Memory of each GPU; zero is not known, and then nothing runs out of it.
+    pub gpu_memory: Bytes,
     /// How its parts are connected; without it, every set of GPUs is as good as another.
     pub topology: Option<Arc<Topology>>,
 }
@@ -39,6 +41,7 @@ impl NodeModel {
             gpus,
             cpu: MilliCores(0),
             memory: Bytes(0),
+            gpu_memory: Bytes(0),
             topology: None,
         }
     }
@@ -54,6 +57,13 @@ impl NodeModel {
     #[must_use]
     pub fn with_memory(mut self, memory: Bytes) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// The same with so much memory on each GPU.
+    #[must_use]
+    pub fn with_gpu_memory(mut self, memory: Bytes) -> Self {
+        self.gpu_memory = memory;
         self
     }
 
@@ -420,6 +430,28 @@ pub enum SupplyError {
     Order {
         /// The first entry that is too many, or the length if some are missing.
         place: usize,
+    },
+    /// A pool to be shared by MIG whose nodes have too many GPUs.
+    #[error(
+        "pool `{pool}`: {gpus} GPUs per node are more than the {} that can be shared by MIG",
+        crate::NodeFree::MIG_DEVICES
+    )]
+    TooManyMigGpus {
+        /// The pool.
+        pool: String,
+        /// GPUs per node.
+        gpus: u8,
+    },
+    /// A pool whose GPUs are to be time-sliced into no slot or too many.
+    #[error(
+        "pool `{pool}`: {slots} slots per GPU; 1 to {} are possible",
+        crate::Sharing::MAX_SLOTS
+    )]
+    Slots {
+        /// The pool.
+        pool: String,
+        /// Slots per GPU.
+        slots: u8,
     },
     /// More than 64 GPU models over supply and jobs.
     #[error("more than 64 GPU models")]

@@ -161,6 +161,8 @@ pub enum Outcome {
     Rejected = 4,
     /// The platform gave it up (too many retries, killed without return).
     Killed = 5,
+    /// The memory of its GPUs did not suffice, and whoever started it again gave up.
+    OutOfMemory = 6,
 }
 
 impl Outcome {
@@ -180,6 +182,7 @@ impl Outcome {
             Self::TimedOut => "COMPLETED_WALLTIME_REACHED",
             Self::Rejected => "REJECTED",
             Self::Killed => "COMPLETED_KILLED",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
         }
     }
 }

@@ -232,6 +232,7 @@ impl HardwareModel {
             gpus: self.gpus,
             cpu: MilliCores(self.cpu.cores.saturating_mul(1_000)),
             memory: Bytes(u64::from(self.cpu.memory_gib) << 30),
+            gpu_memory: self.topology().gpu_memory(),
             topology: Some(Arc::clone(&self.topology)),
         }
     }

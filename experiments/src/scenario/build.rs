@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use windtunnel_core::{
-    Batch, DriverFailures, Elastic, Layout, MicroDollars, MilliCores, NodeModel, Platform, Policy,
-    PoolSpec, Price, Supply, Tenure,
+    Batch, Bytes, DriverFailures, Elastic, Layout, MicroDollars, MilliCores, NodeModel, Platform,
+    Policy, PoolId, PoolSpec, Price, SimDuration, Supply, Tenure,
 };
 use windtunnel_policies::registry;
 
 use super::{IN_CODE, PlatformSpec, Pool, Scenario};
 use crate::error::ExperimentError;
+
+/// Delay before a job that ran out of GPU memory is started again, doubled each time, and its cap.
+const MEMORY_BACKOFF: (SimDuration, SimDuration) =
+    (SimDuration::from_secs(10), SimDuration::from_mins(6));
 
 impl Scenario {
     /// The hardware and its faults.
@@ -46,8 +50,10 @@ impl Scenario {
         if let Some(timeout) = spec.gang_timeout {
             batch = batch.gang_timeout(timeout);
         }
+        if let Some(retries) = spec.memory_retries {
+            batch = batch.memory_retries(retries, MEMORY_BACKOFF.0, MEMORY_BACKOFF.1);
+        }
         let mut platform = Platform::new(&spec.name, policy)
-            .sharing(spec.sharing)
             .detection_delay(spec.detection_delay)
             .batch(batch);
         platform.pool_default.devices = spec.devices.chooser();
@@ -59,6 +65,20 @@ impl Scenario {
             });
         }
         platform.speed = spec.speed.model();
+        if let Some(reconfigure) = spec.mig_reconfigure {
+            platform.pool_default.reconfigure = reconfigure;
+        }
+        // MIG was checked to be possible in every pool; elsewhere there is nothing that could not be.
+        let sharing = |model: &str, own| spec.sharing_on(model, own).unwrap_or_default();
+        platform.pool_default.sharing = sharing("", None);
+        for (pool, id) in self.pools.iter().zip(0..) {
+            let of_pool = sharing(&pool.gpu_model, pool.sharing);
+            if of_pool != platform.pool_default.sharing {
+                let mut settings = platform.pool_default.clone();
+                settings.sharing = of_pool;
+                platform.pools.push((PoolId(id), settings));
+            }
+        }
         platform.limit = spec.limit;
         platform.rdma = spec.rdma;
         platform.staff_per_hour = self.staff_per_hour(spec);
@@ -81,6 +101,18 @@ impl Scenario {
 }
 
 impl Pool {
+    /// As given, else as its hardware has; zero is not known.
+    fn gpu_memory(&self) -> Bytes {
+        let own = self
+            .gpu_memory_gb
+            .map(|gb| Bytes(u64::from(gb) * 1_000_000_000));
+        let model = self
+            .model
+            .as_ref()
+            .map(|hardware| hardware.topology().gpu_memory());
+        own.or(model).unwrap_or(Bytes(0))
+    }
+
     fn spec(&self) -> PoolSpec {
         let model = NodeModel {
             name: match &self.model {
@@ -90,7 +122,8 @@ impl Pool {
             gpu_model: self.gpu_model.clone(),
             gpus: self.gpus_per_node,
             cpu: MilliCores(self.cores.saturating_mul(1_000)),
-            memory: windtunnel_core::Bytes(u64::from(self.memory_gib) << 30),
+            memory: Bytes(u64::from(self.memory_gib) << 30),
+            gpu_memory: self.gpu_memory(),
             topology: self
                 .model
                 .as_ref()

@@ -1,7 +1,7 @@
 //! TOML to [`Scenario`]: every key has one place here, and every error a place in the file.
 
 use toml::de::{DeTable, DeValue};
-use windtunnel_core::{Horizon, SimDuration};
+use windtunnel_core::{Horizon, Sharing, SimDuration};
 use windtunnel_policies::registry;
 
 use super::decode_workload::{weighted, workload};
@@ -9,6 +9,7 @@ use super::fabric::{FabricSpec, Oversubscription};
 use super::faults::{FAULTS, Faults, faults};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::hardware;
+use super::sharing::{self, SHARING};
 use super::source::{Source, SourceError};
 use super::{
     BehaviourMix, Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
@@ -54,6 +55,8 @@ pub(super) const POOL: Keys = Keys {
         "hardware_toml",
         "gpus_per_node",
         "gpu_model",
+        "gpu_memory_gb",
+        "sharing",
         "cores",
         "memory_gib",
         "usd_per_node_hour",
@@ -102,6 +105,9 @@ pub(super) const PLATFORM: Keys = Keys {
         "gang_timeout",
         "on_loss",
         "sharing",
+        "slots_per_gpu",
+        "mig_reconfigure",
+        "memory_retries",
         "devices",
         "speed",
         "detection_delay",
@@ -145,7 +151,7 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
         None => named("pools", &top, &pools, pool)?,
     };
     check_racks(&pools, &listed_pools, &fabric)?;
-    Ok(Scenario {
+    let scenario = Scenario {
         run: match top.table("scenario", &RUN)? {
             Some(fields) => run(&fields)?,
             None => unreachable!("a required key"),
@@ -165,7 +171,9 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             .table("staff", &STAFF)?
             .map_or(Ok(Staff::default()), |f| staff(&f))?,
         platforms: named("platforms", &top, &platforms, platform)?,
-    })
+    };
+    sharing::check((&scenario.pools, &pools), (&scenario.platforms, &platforms))?;
+    Ok(scenario)
 }
 
 /// At least one entry, no two of one name.
@@ -289,6 +297,8 @@ fn pool(fields: &Fields<'_>) -> Read<Pool> {
             None if has_hardware => String::new(),
             None => "gpu".to_owned(),
         },
+        gpu_memory_gb: fields.whole("gpu_memory_gb", 1..=100_000)?,
+        sharing: fields.word("sharing", SHARING)?,
         cores: fields.whole("cores", 0..=4_000_000)?.unwrap_or_default(),
         memory_gib: fields
             .whole("memory_gib", 0..=WHOLE_MAX)?
@@ -410,7 +420,10 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
             .duration_or("gang_timeout", "never")?
             .unwrap_or_default(),
         on_loss: fields.word("on_loss", text::ON_LOSS)?.unwrap_or_default(),
-        sharing: fields.word("sharing", text::SHARING)?.unwrap_or_default(),
+        sharing: fields.word("sharing", SHARING)?.unwrap_or_default(),
+        slots_per_gpu: fields.whole("slots_per_gpu", 1..=Sharing::MAX_SLOTS)?,
+        mig_reconfigure: fields.duration("mig_reconfigure")?,
+        memory_retries: fields.whole("memory_retries", 0..=WHOLE_MAX)?,
         devices: fields
             .word("devices", super::devices::DEVICES)?
             .unwrap_or_default(),

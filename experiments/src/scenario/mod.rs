@@ -19,6 +19,7 @@ mod load;
 mod locate;
 mod saves;
 mod schema;
+mod sharing;
 pub(crate) mod source;
 mod speed;
 pub(crate) mod text;
@@ -29,9 +30,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{
-    DriverFailures, Horizon, LimitMode, MicroDollars, OnLoss, Ppm, Sharing, SimDuration,
-};
+use windtunnel_core::{DriverFailures, Horizon, LimitMode, MicroDollars, OnLoss, Ppm, SimDuration};
 
 use crate::hardware::HardwareModel;
 
@@ -42,6 +41,7 @@ pub use fabric::{FabricSpec, Oversubscription};
 pub use faults::{Faults, Fleet, Maintenance, Repair};
 pub use load::{EMBEDDED, Embedded};
 pub use saves::Saves;
+pub use sharing::{SLOTS_PER_GPU, SharingMode};
 pub use source::SourceError;
 pub(crate) use source::did_you_mean;
 pub use speed::SpeedWord;
@@ -137,6 +137,17 @@ pub struct Pool {
     pub gpus_per_node: u8,
     /// The model of the GPUs, by which jobs ask for them. With hardware: as that has, unless given.
     pub gpu_model: String,
+    /// Memory of a GPU in GB (10⁹ bytes); not given: what its hardware has, else nothing runs out of
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_gb: Option<u32>,
+    /// How its GPUs are shared; not given: as the platform says.
+    #[serde(
+        serialize_with = "text::own_sharing",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "String", extend("enum" = sharing::words()))]
+    pub sharing: Option<SharingMode>,
     /// CPU cores of a node. With hardware: as that has, unless given.
     pub cores: u32,
     /// Memory of a node in GiB. With hardware: as that has, unless given.
@@ -224,10 +235,25 @@ pub struct PlatformSpec {
     #[serde(serialize_with = "text::on_loss")]
     #[schemars(with = "String", extend("enum" = ["restart", "replace"]))]
     pub on_loss: OnLoss,
-    /// How GPUs are shared: `exclusive` or `fractions`.
+    /// How GPUs are shared in pools that do not say otherwise: `exclusive`, `fractions` (which do nothing
+    /// to each other), `mps` (which slow each other), `time-sliced`, `mig`, or `unchecked` (any number of
+    /// tasks on a GPU).
     #[serde(serialize_with = "text::sharing")]
-    #[schemars(with = "String", extend("enum" = ["exclusive", "fractions"]))]
-    pub sharing: Sharing,
+    #[schemars(with = "String", extend("enum" = sharing::words()))]
+    pub sharing: SharingMode,
+    /// Slots of a time-sliced GPU, 1 to 48; not given: 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots_per_gpu: Option<u8>,
+    /// What making an instance (MIG) takes that is not there yet; not given: 5 s.
+    #[serde(
+        serialize_with = "text::given_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "String")]
+    pub mig_reconfigure: Option<SimDuration>,
+    /// How often a job that ran out of GPU memory is started again before it is given up; not given: 6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_retries: Option<u32>,
     /// Who chooses devices inside a node: `count-only`, `arbitrary`, `nvidia-plugin`, `kubelet-` or
     /// `slurm-` with how strictly it aligns.
     #[serde(serialize_with = "text::devices")]
@@ -294,7 +320,10 @@ impl PlatformSpec {
             policy: policy.to_owned(),
             gang_timeout: None,
             on_loss: OnLoss::default(),
-            sharing: Sharing::default(),
+            sharing: SharingMode::default(),
+            slots_per_gpu: None,
+            mig_reconfigure: None,
+            memory_retries: None,
             devices: Devices::default(),
             speed: SpeedWord::default(),
             detection_delay: SimDuration::ZERO,

@@ -4,7 +4,7 @@
 
 use serde::{Serialize, Serializer};
 use windtunnel_core::{
-    Horizon, Level, LimitMode, MicroDollars, OnLoss, Ppm, Sharing, SimDuration, Transport,
+    Horizon, Level, LimitMode, MicroDollars, OnLoss, Ppm, SimDuration, Transport,
 };
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
@@ -12,15 +12,12 @@ use windtunnel_traces::synthetic::Preset;
 
 use super::devices::{DEVICES, Devices};
 use super::faults::{Fleet, Repair};
+use super::sharing::{SHARING, SharingMode};
 use super::speed::{SPEED, SpeedWord};
 
 /// A closed set of values and their words.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
 
-pub(crate) const SHARING: Words<Sharing> = &[
-    ("exclusive", Sharing::Exclusive),
-    ("fractions", Sharing::Fractions),
-];
 pub(crate) const LIMIT: Words<LimitMode> = &[
     ("exact", LimitMode::Exact),
     ("policy", LimitMode::Policy),
@@ -66,8 +63,20 @@ fn word_of<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-pub(super) fn sharing<S: Serializer>(value: &Sharing, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn sharing<S: Serializer>(value: &SharingMode, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(word_of(SHARING, value))
+}
+
+/// A mode that is given.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+pub(super) fn own_sharing<S: Serializer>(
+    value: &Option<SharingMode>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(mode) => sharing(mode, out),
+        None => out.serialize_none(),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -150,6 +159,17 @@ pub(super) fn ppm<S: Serializer>(value: &Ppm, out: S) -> Result<S::Ok, S::Error>
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn duration<S: Serializer>(value: &SimDuration, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(value)
+}
+
+/// A duration that is given.
+pub(super) fn given_duration<S: Serializer>(
+    value: &Option<SimDuration>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(length) => out.collect_str(length),
+        None => out.serialize_none(),
+    }
 }
 
 /// `2h 30m` or `never`.

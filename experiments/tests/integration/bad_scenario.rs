@@ -1,6 +1,7 @@
 //! Errors in scenario files point at their place.
 
-use windtunnel::{ExperimentError, Scenario};
+use windtunnel::{ExperimentError, SLOTS_PER_GPU, Scenario};
+use windtunnel_core::Sharing;
 
 use super::support::{Place, TINY};
 
@@ -45,10 +46,39 @@ error: unknown key `polcy`
    |
 25 | polcy = \"fifo\"
    | ^^^^^ did you mean `policy`? [[platforms]] takes: name, policy, gang_timeout, on_loss, sharing, \
-         devices, speed, detection_delay, driver_failure, driver_retry_min, driver_retry_max, limit, rdma, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
+         slots_per_gpu, mig_reconfigure, memory_retries, devices, speed, detection_delay, driver_failure, driver_retry_min, driver_retry_max, limit, rdma, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
 "
     );
     assert_eq!(place.entries(), ["ours.toml"]);
+}
+
+#[test]
+fn sharing_that_can_not_be() {
+    let shared = |keys: &str| with("policy = \"fifo\"", &format!("policy = \"fifo\"\n{keys}"));
+    check(
+        &shared("sharing = \"mig\""),
+        "bad value for `name`",
+        "\"lab\"",
+        "the pool is to be shared by MIG, which these models have: a100-sxm4-40, ",
+    );
+    check(
+        &shared("slots_per_gpu = 4"),
+        "bad value for `slots_per_gpu`",
+        "4",
+        "give `sharing = \"time-sliced\"`, too",
+    );
+    check(
+        &shared("sharing = \"time-sliced\"\nslots_per_gpu = 49"),
+        "bad value for `slots_per_gpu`",
+        "49",
+        "48",
+    );
+    let own = with("gpus_per_node", "sharing = \"time-sliced\"\ngpus_per_node");
+    let scenario = Scenario::from_toml(&own, "s.toml").unwrap();
+    let platform = scenario.platform(&scenario.platforms[0]).unwrap();
+    let slots = SLOTS_PER_GPU;
+    assert_eq!(platform.pools[0].1.sharing, Sharing::TimeSliced { slots });
+    assert_eq!(platform.pool_default.sharing, Sharing::Exclusive);
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Amount {
         let cpu = u32::try_from(self.cpu.max(0)).unwrap_or(u32::MAX);
         let memory = u64::try_from(self.memory.max(0)).unwrap_or(0);
         let mut free = NodeFree::empty(gpus.min(capacity.devices), cpu, memory);
+        free = free.shared(capacity.sharing);
         free.devices = capacity.devices;
         free
     }

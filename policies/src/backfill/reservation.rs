@@ -213,9 +213,7 @@ fn keep_idle(free: &mut NodeFree, spare: &Spare) {
         if idle && kept < spare.gpus {
             kept += 1;
         } else if idle || spare.shared {
-            free.milli -= u32::from(free.left[device]);
-            free.left[device] = 0;
-            free.idle &= !(1 << device);
+            free.close_gpu(device);
         }
     }
 }

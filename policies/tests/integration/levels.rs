@@ -34,8 +34,9 @@ impl Observer for Watch {
             let at = group.filter_map(|task| task.node());
             let mut at: Vec<u32> = at.map(|node| view.places().group(node, level)).collect();
             at.dedup();
-            assert_eq!(at.len(), 1, "{} must not cross a {level}", job.id());
-            self.placed += 1;
+            // The view is from after the instant, in which the group may have been evicted again.
+            assert!(at.len() <= 1, "{} must not cross a {level}", job.id());
+            self.placed += u64::from(at.len() == 1);
         }
     }
 }

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::{Controller, Interest, Lifecycle, LifecycleCommand};
+use crate::device::Refusal;
 use crate::ids::{JobRef, TaskRef};
 use crate::job::Advance;
 use crate::news::{JobNews, News};
 use crate::platform::LimitMode;
-use crate::task::{Outcome, TaskState};
+use crate::task::{Outcome, TaskEnd, TaskState};
 use crate::time::{SimDuration, SimTime};
 use crate::view::View;
 
@@ -31,6 +32,10 @@ pub enum OnLoss {
 ///
 /// `gang_timeout`: a gang of which some tasks are bound and some not, for this long since the first
 /// was, has all its tasks ended and recreated. `None` waits for ever, as plain pods do.
+///
+/// `memory_retries`: a job one of whose tasks did not fit in the memory of its GPUs is started again
+/// after 10 s, 20 s, 40 s and so on, at most 6 min, up to six times (Kubernetes' `backoffLimit` and its
+/// delays); then it is given up.
 #[derive(Clone, Debug)]
 pub struct Batch {
     name: String,
@@ -38,6 +43,12 @@ pub struct Batch {
     gang_timeout: Option<SimDuration>,
     /// Retries wait base·2^(n−1), at most cap; `None` retries at once.
     backoff: Option<(SimDuration, SimDuration)>,
+    /// How often a job may run out of GPU memory and be started again.
+    memory_retries: u32,
+    /// Delay before it is, base·2^(n−1), at most cap.
+    memory_backoff: (SimDuration, SimDuration),
+    /// How often jobs ran out of GPU memory so far.
+    out_of_memory: BTreeMap<JobRef, u32>,
     /// Jobs of which something is bound.
     bound: BTreeMap<JobRef, Bound>,
     /// Ends of the time that incomplete gangs have; those that `bound` does not name are void.
@@ -64,6 +75,9 @@ impl Batch {
             on_loss: OnLoss::Restart,
             gang_timeout: None,
             backoff: None,
+            memory_retries: 6,
+            memory_backoff: (SimDuration::from_secs(10), SimDuration::from_mins(6)),
+            out_of_memory: BTreeMap::new(),
             bound: BTreeMap::new(),
             timeouts: BinaryHeap::new(),
         }
@@ -100,6 +114,44 @@ impl Batch {
         self
     }
 
+    /// The same with another answer to running out of GPU memory: the n-th time a job does, it is started
+    /// again after base·2^(n−1), at most `cap`, up to `retries` times; then it ends as
+    /// [`OutOfMemory`](Outcome::OutOfMemory). Zero `retries` end it at once.
+    #[must_use]
+    pub fn memory_retries(mut self, retries: u32, base: SimDuration, cap: SimDuration) -> Self {
+        self.memory_retries = retries;
+        self.memory_backoff = (base, cap);
+        self
+    }
+
+    /// Counts that jobs ran out of memory, once each, and ends those of which that is enough. Returns
+    /// when each of the others may be started again.
+    fn count_out_of_memory(
+        &mut self,
+        view: &View<'_>,
+        news: &News<'_>,
+        out: &mut Lifecycle,
+    ) -> BTreeMap<JobRef, SimTime> {
+        let mut again = BTreeMap::new();
+        let ran_out = Some(TaskEnd::Refused(Refusal::OutOfMemory));
+        for change in news.tasks.iter().filter(|change| change.end == ran_out) {
+            let job = change.task.job;
+            if again.contains_key(&job) || view.job(job).is_none() {
+                continue;
+            }
+            let count = self.out_of_memory.entry(job).or_default();
+            *count += 1;
+            if *count > self.memory_retries {
+                self.finish(job, Outcome::OutOfMemory, out);
+                continue;
+            }
+            let (base, cap) = self.memory_backoff;
+            let delay = base.saturating_mul(1 << (*count - 1).min(40)).min(cap);
+            again.insert(job, view.now().saturating_add(delay));
+        }
+        again
+    }
+
     fn not_before(&self, now: SimTime, attempt: u32) -> Option<SimTime> {
         let (base, cap) = self.backoff?;
         let delay = base.saturating_mul(1 << attempt.min(40)).min(cap);
@@ -107,7 +159,13 @@ impl Batch {
     }
 
     /// Makes good for lost tasks: each by itself, or the whole of its job, once.
-    fn lost(&mut self, view: &View<'_>, lost: &[TaskRef], out: &mut Lifecycle) {
+    fn lost(
+        &mut self,
+        view: &View<'_>,
+        lost: &[TaskRef],
+        again: &BTreeMap<JobRef, SimTime>,
+        out: &mut Lifecycle,
+    ) {
         let mut restarted = BTreeSet::new();
         for &task in lost {
             // By now the attempt may have been replaced.
@@ -116,6 +174,7 @@ impl Batch {
             };
             self.bound.remove(&task.job);
             let not_before = self.not_before(view.now(), task.attempt);
+            let not_before = not_before.max(again.get(&task.job).copied());
             if self.on_loss == OnLoss::Replace || job.advance() == Advance::Each {
                 out.recreate(task, not_before);
             } else if restarted.insert(task.job) {
@@ -170,8 +229,13 @@ impl Batch {
         }
     }
 
-    fn finish(&mut self, job: JobRef, outcome: Outcome, out: &mut Lifecycle) {
+    fn forget(&mut self, job: JobRef) {
         self.bound.remove(&job);
+        self.out_of_memory.remove(&job);
+    }
+
+    fn finish(&mut self, job: JobRef, outcome: Outcome, out: &mut Lifecycle) {
+        self.forget(job);
         out.finish(job, outcome);
     }
 
@@ -216,10 +280,11 @@ impl Controller for Batch {
                 JobNews::Submitted => out.create(change.job),
                 JobNews::WorkDone(outcome) => self.finish(change.job, outcome, out),
                 JobNews::DeadlinePassed => self.deadline(view, change.job, out),
-                JobNews::Ended(_) => drop(self.bound.remove(&change.job)),
+                JobNews::Ended(_) => self.forget(change.job),
                 _ => {}
             }
         }
+        let again = self.count_out_of_memory(view, news, out);
         let finished = out.list.len();
         let mut lost = Vec::new();
         for change in news.tasks {
@@ -229,7 +294,7 @@ impl Controller for Batch {
             }
         }
         if !lost.is_empty() {
-            self.lost(view, &lost, out);
+            self.lost(view, &lost, &again, out);
         }
         // What tasks did meanwhile is no matter for jobs that were finished above.
         for command in &out.list[..finished] {

@@ -1,11 +1,19 @@
 //! A service: a set number of replicas that never finish.
 
 use super::{Controller, Interest, Lifecycle};
+use crate::device::Refusal;
 use crate::news::{JobNews, News};
-use crate::task::TaskState;
+use crate::task::{TaskEnd, TaskState};
+use crate::time::SimDuration;
 use crate::view::View;
 
-/// Keeps a set number of replicas: recreates every one that is lost, at once. Following a demand
+/// Delay before the second attempt of a replica that ran out of memory, doubled each time, and its cap:
+/// Kubernetes' `CrashLoopBackOff`.
+const CRASH_LOOP: (SimDuration, SimDuration) =
+    (SimDuration::from_secs(10), SimDuration::from_mins(5));
+
+/// Keeps a set number of replicas: recreates every one that is lost, at once; one that ran
+/// out of GPU memory after 10 s, 20 s, 40 s and so on, at most 5 min. Following a demand
 /// curve is another controller's job.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Service;
@@ -22,7 +30,7 @@ impl Controller for Service {
         }
     }
 
-    fn react(&mut self, _view: &View<'_>, news: &News<'_>, out: &mut Lifecycle) {
+    fn react(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Lifecycle) {
         for change in news.jobs {
             match change.what {
                 JobNews::Submitted => out.create(change.job),
@@ -36,7 +44,15 @@ impl Controller for Service {
             .iter()
             .filter(|change| change.now == TaskState::Over)
         {
-            out.recreate(change.task, None);
+            // One that does not fit in memory would fail again at once, for ever.
+            let out_of_memory = Some(TaskEnd::Refused(Refusal::OutOfMemory));
+            let not_before = (change.end == out_of_memory).then(|| {
+                let delay = CRASH_LOOP
+                    .0
+                    .saturating_mul(1 << change.task.attempt.min(40));
+                view.now().saturating_add(delay.min(CRASH_LOOP.1))
+            });
+            out.recreate(change.task, not_before);
         }
     }
 }

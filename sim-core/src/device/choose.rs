@@ -1,6 +1,8 @@
 //! Who chooses devices inside a node: the seam, and its plainest implementation.
 
-use super::{DeviceSet, NodeFree};
+use smallvec::SmallVec;
+
+use super::{DeviceSet, NodeFree, Sharing};
 use crate::job::GpuRequest;
 use crate::topology::Topology;
 use crate::units::{MILLI_PER_GPU, MilliCores};
@@ -93,6 +95,8 @@ pub enum Refusal {
     NodeClosed,
     /// The agent found no acceptable set of devices.
     Devices,
+    /// The memory of its GPUs does not suffice beside what is there.
+    OutOfMemory,
     /// The agent found devices, but not near enough to each other or to cores.
     Alignment,
     /// The binding was not confirmed in time, because the node failed meanwhile.
@@ -105,6 +109,7 @@ impl std::fmt::Display for Refusal {
             Self::NotFree => "what was chosen is not free",
             Self::NodeClosed => "the node takes no tasks: it is down, cordoned or gone",
             Self::Devices => "the agent found no acceptable set of devices",
+            Self::OutOfMemory => "the memory of its GPUs does not suffice beside what is there",
             Self::Alignment => {
                 "the agent found no devices and cores that are near enough to each other"
             }
@@ -156,12 +161,16 @@ impl std::fmt::Debug for dyn DeviceChooser {
 /// `count-only`: what a countable resource gives. Whole GPUs: the lowest-index free ones; a fraction:
 /// the device with least left that still fits, then the lowest index.
 ///
+/// Slots of time-sliced GPUs: the GPUs with the most slots left, then the lowest index, as NVIDIA's
+/// device plugin spreads its replicas. Instances (MIG): where the most placements are left over all
+/// profiles and starts, then the GPU with the least left, then the lowest.
+///
 /// ```
 /// use windtunnel_core::{
 ///     Choice, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, GpuRequest, Grant, NodeFree, NodeState,
 /// };
 /// let mut node = NodeFree::empty(4, 0, 0);
-/// node.take(Grant { devices: DeviceSet::one(2), milli_each: 400 }, 0, 0);
+/// node.take(Grant::of(DeviceSet::one(2), 400), 0, 0);
 /// let node = NodeState::plain(&node);
 /// let whole = DeviceRequest::new(GpuRequest::Whole(3), 1000);
 /// assert_eq!(CountOnly.choose(&node, whole), Ok(DeviceSet(0b1011).into()));
@@ -184,6 +193,11 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
     if want.gpus == GpuRequest::None {
         return Some(DeviceSet::EMPTY);
     }
+    if node.sharing != Sharing::Exclusive
+        && let Some(chosen) = in_shared(node, want)
+    {
+        return chosen;
+    }
     if u32::from(want.milli_each) < MILLI_PER_GPU {
         let tightest = (0..devices)
             .filter(|&i| node.left[i] >= want.milli_each)
@@ -196,4 +210,33 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
         rest &= rest.checked_sub(1)?;
     }
     Some(DeviceSet(node.idle & !rest))
+}
+
+/// The same where GPUs are slots or instances; the outer `None` where they are neither.
+#[expect(
+    clippy::option_option,
+    reason = "whether it applies, and whether it fits"
+)]
+fn in_shared(node: &NodeFree, want: DeviceRequest) -> Option<Option<DeviceSet>> {
+    let devices = 0..usize::from(node.devices);
+    match (node.sharing, want.gpus) {
+        (Sharing::Mig(table), GpuRequest::Milli(milli)) => {
+            let found = node.best_slices(table.serves(milli));
+            Some(found.map(|(device, _)| DeviceSet(1 << device)))
+        }
+        (sharing, gpus) if sharing.overcommits() => {
+            let mut with_slot: SmallVec<[usize; 16]> = devices
+                .filter(|&at| node.left[at] >= want.milli_each)
+                .collect();
+            // The device plugin spreads replicas over the GPUs; where nobody counts, everybody takes
+            // the first ones.
+            if sharing != Sharing::Unchecked {
+                with_slot.sort_by_key(|&at| std::cmp::Reverse(node.left[at]));
+            }
+            let count = gpus.devices() as usize;
+            let chosen = with_slot.get(..count);
+            Some(chosen.map(|chosen| DeviceSet(chosen.iter().fold(0, |set, at| set | 1 << at))))
+        }
+        _ => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! What is free on one node: per GPU, CPU and memory.
 
 use super::{DeviceSet, Grant, MAX_DEVICES, Sharing};
+use crate::device::MigProfile;
 use crate::job::{GpuRequest, TaskRequest};
 use crate::units::MILLI_PER_GPU;
 
@@ -9,8 +10,10 @@ use crate::units::MILLI_PER_GPU;
 /// Capacity set aside by a hold is not free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeFree {
-    /// Thousandths left on each GPU; zero beyond `devices`.
+    /// Thousandths left to grant on each GPU; zero beyond `devices`.
     pub left: [u16; MAX_DEVICES],
+    /// Memory slices taken of each GPU, as a bit mask, where the pool shares by MIG; else none.
+    pub taken: [u8; Self::MIG_DEVICES],
     /// Memory left \[bytes\].
     pub memory: u64,
     /// CPU left [thousandths of a core].
@@ -19,6 +22,8 @@ pub struct NodeFree {
     pub milli: u32,
     /// GPUs that are wholly free, as a bit mask.
     pub idle: u16,
+    /// How its GPUs are shared.
+    pub sharing: Sharing,
     /// GPUs the node has.
     pub devices: u8,
     /// Whether tasks may be placed here at all (up, not cordoned, not known to be down).
@@ -26,13 +31,18 @@ pub struct NodeFree {
 }
 
 impl NodeFree {
-    /// An empty, open node.
+    /// Most GPUs of a node whose pool shares by MIG: the whole is one cache line that way.
+    pub const MIG_DEVICES: usize = 8;
+
+    /// An empty, open node of exclusive GPUs.
     #[must_use]
     pub fn empty(devices: u8, cpu: u32, memory: u64) -> Self {
         let mut left = [0; MAX_DEVICES];
         left[..usize::from(devices)].fill(1_000);
         Self {
             left,
+            taken: [0; Self::MIG_DEVICES],
+            sharing: Sharing::Exclusive,
             memory,
             cpu,
             milli: u32::from(devices) * MILLI_PER_GPU,
@@ -40,6 +50,83 @@ impl NodeFree {
             devices,
             open: true,
         }
+    }
+
+    /// The same, empty still, with its GPUs shared so.
+    #[must_use]
+    pub fn shared(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self.left[..usize::from(self.devices)].fill(sharing.full_each());
+        self.milli = u32::from(self.devices) * u32::from(sharing.full_each());
+        self
+    }
+
+    /// Leaves nothing of a GPU, whatever was: for plans that keep it for somebody.
+    pub fn close_gpu(&mut self, device: usize) {
+        self.milli -= u32::from(self.left[device]);
+        self.left[device] = 0;
+        self.idle &= !(1 << device);
+        if let Some(taken) = self.taken.get_mut(device)
+            && matches!(self.sharing, Sharing::Mig(_))
+        {
+            *taken = u8::MAX;
+        }
+    }
+
+    /// The same without a free GPU.
+    pub(crate) fn without_gpus(mut self) -> Self {
+        self.left = [0; MAX_DEVICES];
+        (self.milli, self.idle) = (0, 0);
+        if matches!(self.sharing, Sharing::Mig(_)) {
+            self.taken = [u8::MAX; Self::MIG_DEVICES];
+        }
+        self
+    }
+
+    /// Slices taken of a GPU, where the pool shares by MIG.
+    fn taken_of(&self, device: usize) -> u8 {
+        self.taken.get(device).copied().unwrap_or(u8::MAX)
+    }
+
+    /// Which device, and which of its slices, an instance of a profile goes to: those that leave the
+    /// most placements, then the device with the least left, then the lowest. O(devices × starts).
+    pub(crate) fn best_slices(&self, profile: &MigProfile) -> Option<(usize, u8)> {
+        let Sharing::Mig(table) = self.sharing else {
+            return None;
+        };
+        let devices = 0..usize::from(self.devices).min(Self::MIG_DEVICES);
+        let found = devices.filter_map(|device| {
+            let (mask, spoiled) = table.best(profile, self.taken[device])?;
+            Some((spoiled, self.left[device], device, mask))
+        });
+        found.min().map(|(_, _, device, mask)| (device, mask))
+    }
+
+    /// The grant of a request on devices that were chosen: with the slices that leave the most
+    /// placements, where the pool shares by MIG. `None` if it is not free there.
+    #[must_use]
+    pub fn grant(&self, devices: DeviceSet, gpus: GpuRequest) -> Option<Grant> {
+        let milli_each = self.sharing.granted_each(gpus);
+        let mut grant = Grant::of(devices, milli_each);
+        if let (Sharing::Mig(table), false) = (self.sharing, devices.is_empty()) {
+            grant.slices = match gpus {
+                GpuRequest::Milli(milli) => {
+                    let device = devices.iter().next()?;
+                    table.best(table.serves(milli), self.taken_of(device))?.0
+                }
+                _ => table.all(),
+            };
+        }
+        let is_right = devices.len() == gpus.devices();
+        (is_right && self.has_grant(grant)).then_some(grant)
+    }
+
+    /// Whether exactly this is free.
+    #[must_use]
+    pub fn has_grant(&self, grant: Grant) -> bool {
+        let mut devices = grant.devices.iter();
+        self.has(grant.devices, grant.milli_each)
+            && (grant.slices == 0 || devices.all(|at| self.taken_of(at) & grant.slices == 0))
     }
 
     /// Tasks like `request` that would fit by their GPUs alone, ignoring CPU and memory.
@@ -53,18 +140,41 @@ impl NodeFree {
         }
         match request.gpus {
             GpuRequest::None => u32::MAX,
+            gpus if sharing.overcommits() => self.slot_sets(gpus, sharing),
             GpuRequest::Whole(count) => self.whole() / u32::from(count.max(1)),
             GpuRequest::Milli(milli) => match sharing {
-                Sharing::Exclusive => self.whole(),
-                Sharing::Fractions => {
+                Sharing::Fractions | Sharing::Mps => {
                     let milli = milli.max(1);
                     self.left[..usize::from(self.devices)]
                         .iter()
                         .map(|&left| u32::from(left / milli))
                         .sum()
                 }
+                Sharing::Mig(table) => {
+                    let profile = table.serves(milli);
+                    let devices = usize::from(self.devices).min(Self::MIG_DEVICES);
+                    let taken = self.taken[..devices].iter();
+                    taken.map(|&taken| profile.fits(taken)).sum()
+                }
+                _ => self.whole(),
             },
         }
+    }
+
+    /// Tasks that fit one after the other, each taking a slot on as many different GPUs as it asks for:
+    /// the largest `n` for which the GPUs have n × count slots, counting at most n of each.
+    fn slot_sets(&self, gpus: GpuRequest, sharing: Sharing) -> u32 {
+        let each = sharing.granted_each(gpus).max(1);
+        let count = gpus.devices().max(1);
+        let slots = self.left[..usize::from(self.devices)].iter();
+        let slots = slots.map(|&left| u32::from(left / each));
+        let enough = |n: u32| slots.clone().map(|slots| slots.min(n)).sum::<u32>() >= n * count;
+        let mut most = slots.clone().sum::<u32>() / count;
+        while !enough(most) {
+            // At most what counting at most so many of each allows; it shrinks to the answer.
+            most = slots.clone().map(|slots| slots.min(most)).sum::<u32>() / count;
+        }
+        most
     }
 
     /// Tasks like `request` that would fit: the least over GPUs, CPU and memory.
@@ -93,10 +203,33 @@ impl NodeFree {
             && self.memory >= request.memory.0
             && match request.gpus {
                 GpuRequest::None => true,
-                GpuRequest::Whole(count) => self.whole() >= u32::from(count),
+                GpuRequest::Whole(count) if !sharing.overcommits() => {
+                    self.whole() >= u32::from(count)
+                }
                 GpuRequest::Milli(_) if sharing == Sharing::Exclusive => self.idle != 0,
-                GpuRequest::Milli(milli) => self.left.iter().any(|&left| left >= milli),
+                gpus => self.fits_shared(gpus, sharing),
             }
+    }
+
+    /// Whether a request fits on GPUs that are shared.
+    fn fits_shared(&self, gpus: GpuRequest, sharing: Sharing) -> bool {
+        match (sharing, gpus) {
+            (Sharing::Fractions | Sharing::Mps, GpuRequest::Milli(milli)) => {
+                self.left.iter().any(|&left| left >= milli)
+            }
+            (Sharing::Mig(table), GpuRequest::Milli(milli)) => {
+                let profile = table.serves(milli);
+                let devices = usize::from(self.devices).min(Self::MIG_DEVICES);
+                self.taken[..devices]
+                    .iter()
+                    .any(|&taken| profile.fits(taken) > 0)
+            }
+            _ => {
+                let each = sharing.granted_each(gpus);
+                let with_slot = self.left.iter().filter(|&&left| left >= each);
+                with_slot.count() >= gpus.devices() as usize
+            }
+        }
     }
 
     /// Whether every device of `devices` has `milli_each` left.
@@ -136,6 +269,16 @@ impl NodeFree {
         if grant.milli_each > 0 {
             self.idle &= !grant.devices.0;
         }
+        if grant.slices != 0 {
+            for device in grant.devices.iter() {
+                let taken = &mut self.taken[device];
+                assert!(
+                    *taken & grant.slices == 0,
+                    "slices of GPU {device} taken twice"
+                );
+                *taken |= grant.slices;
+            }
+        }
         self.milli -= grant.milli();
         self.cpu = self
             .cpu
@@ -162,14 +305,26 @@ impl NodeFree {
             }
             self.idle |= grant.devices.0;
         } else if grant.milli_each > 0 {
+            let full = self.sharing.full_each();
             for device in grant.devices.iter() {
                 let left = &mut self.left[device];
                 *left += grant.milli_each;
                 assert!(
-                    *left <= 1_000,
+                    *left <= full,
                     "GPU {device} given back twice: {left} thousandths"
                 );
-                self.idle |= u16::from(*left == 1_000) << device;
+                self.idle |= u16::from(*left == full) << device;
+            }
+        }
+        // A task that gave up its GPUs keeps its slices' names.
+        if grant.slices != 0 && grant.milli_each > 0 {
+            for device in grant.devices.iter() {
+                let taken = &mut self.taken[device];
+                assert!(
+                    *taken & grant.slices == grant.slices,
+                    "slices of GPU {device} given back twice"
+                );
+                *taken &= !grant.slices;
             }
         }
         self.milli += grant.milli();
@@ -181,7 +336,10 @@ impl NodeFree {
     pub(crate) fn add(&mut self, other: &Self) {
         for device in 0..MAX_DEVICES {
             self.left[device] += other.left[device];
-            self.idle |= u16::from(self.left[device] == 1_000) << device;
+            self.idle |= u16::from(self.left[device] == self.sharing.full_each()) << device;
+        }
+        for (taken, theirs) in self.taken.iter_mut().zip(other.taken) {
+            *taken &= theirs;
         }
         self.milli += other.milli;
         self.cpu += other.cpu;
@@ -191,9 +349,8 @@ impl NodeFree {
     /// The same without some GPUs.
     pub(crate) fn without(mut self, devices: DeviceSet) -> Self {
         for device in devices.iter() {
-            self.milli -= u32::from(std::mem::take(&mut self.left[device]));
+            self.close_gpu(device);
         }
-        self.idle &= !devices.0;
         self
     }
 
@@ -201,6 +358,11 @@ impl NodeFree {
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let lefts = self.left.iter().zip(&other.left);
         let gpus = lefts.fold(true, |within, (a, b)| within & (a <= b));
+        let (taken, theirs) = (
+            u64::from_le_bytes(self.taken),
+            u64::from_le_bytes(other.taken),
+        );
+        let gpus = gpus && theirs & !taken == 0;
         gpus && self.cpu <= other.cpu && self.memory <= other.memory && self.open <= other.open
     }
 
@@ -214,6 +376,9 @@ impl NodeFree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::MigTable;
+    use crate::world::occupy::assume;
+    use proptest::prelude::*;
 
     #[test]
     fn slots_take_the_least_over_resources() {
@@ -227,14 +392,7 @@ mod tests {
     fn a_fraction_never_spans_devices() {
         let mut node = NodeFree::empty(2, 0, 0);
         for device in 0..2 {
-            node.take(
-                Grant {
-                    devices: DeviceSet::one(device),
-                    milli_each: 600,
-                },
-                0,
-                0,
-            );
+            node.take(Grant::of(DeviceSet::one(device), 600), 0, 0);
         }
         let half = TaskRequest::gpu_milli(500);
         assert!(
@@ -251,10 +409,7 @@ mod tests {
     fn taking_and_giving_are_inverse() {
         let fresh = NodeFree::empty(4, 8_000, 100);
         let mut node = fresh;
-        let grant = Grant {
-            devices: DeviceSet(0b0110),
-            milli_each: 1_000,
-        };
+        let grant = Grant::of(DeviceSet(0b0110), 1_000);
         node.take(grant, 3_000, 40);
         assert_eq!(
             (node.whole(), node.milli, node.cpu, node.memory),
@@ -262,5 +417,72 @@ mod tests {
         );
         node.give(grant, 3_000, 40);
         assert_eq!(node, fresh);
+    }
+
+    const MODES: [Sharing; 8] = [
+        Sharing::Exclusive,
+        Sharing::Fractions,
+        Sharing::Mps,
+        Sharing::TimeSliced { slots: 3 },
+        Sharing::TimeSliced { slots: 48 },
+        Sharing::Unchecked,
+        Sharing::Mig(MigTable::H100x80),
+        Sharing::Mig(MigTable::A30x24),
+    ];
+
+    fn request(kind: u16) -> TaskRequest {
+        match kind {
+            0..=3 => TaskRequest::gpus(kind + 1),
+            milli => TaskRequest::gpu_milli(milli),
+        }
+    }
+
+    proptest! {
+        /// In every mode, what is taken and given back in any order leaves what was there; what is said
+        /// to fit does, as often as is said and no more; slices never overlap.
+        #[test]
+        fn grants_come_and_go(
+            mode in 0..MODES.len(),
+            gpus in 0_u8..5,
+            steps in prop::collection::vec((any::<bool>(), 0_u16..1_000, any::<prop::sample::Index>()), 1..60),
+        ) {
+            let sharing = MODES[mode];
+            let fresh = NodeFree::empty(gpus, 0, 0).shared(sharing);
+            let mut node = fresh;
+            let mut granted: Vec<Grant> = Vec::new();
+            for (gives, kind, which) in steps {
+                if gives && !granted.is_empty() {
+                    let grant = granted.swap_remove(which.index(granted.len()));
+                    node.give(grant, 0, 0);
+                    continue;
+                }
+                let want = request(kind);
+                let grant = assume(&node, &want, sharing);
+                prop_assert_eq!(node.fits(&want, sharing), grant.is_some());
+                prop_assert_eq!(node.slots(&want, sharing) > 0, grant.is_some());
+                if sharing != Sharing::Unchecked {
+                    let mut full = node;
+                    let mut count = 0;
+                    while let Some(grant) = assume(&full, &want, sharing) {
+                        full.take(grant, 0, 0);
+                        count += 1;
+                    }
+                    prop_assert_eq!(node.slots(&want, sharing), count);
+                }
+                if let Some(grant) = grant {
+                    let before = node;
+                    node.take(grant, 0, 0);
+                    prop_assert!(node.is_within(&before) && !before.is_within(&node));
+                    for other in granted.iter().filter(|other| other.devices.overlaps(grant.devices)) {
+                        prop_assert_eq!(other.slices & grant.slices, 0);
+                    }
+                    granted.push(grant);
+                }
+            }
+            for grant in granted {
+                node.give(grant, 0, 0);
+            }
+            prop_assert_eq!(node, fresh);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod agents;
 mod choose;
 mod cores;
 mod free;
+mod mig;
 mod sharing;
 
 pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyAware, TopologyManager};
@@ -13,6 +14,7 @@ pub use choose::{
 };
 pub use cores::{Cores, MAX_NUMA};
 pub use free::NodeFree;
+pub use mig::{MigProfile, MigTable};
 pub use sharing::Sharing;
 
 /// Most GPUs a node may have.
@@ -77,9 +79,21 @@ pub struct Grant {
     pub devices: DeviceSet,
     /// Thousandths of each of them.
     pub milli_each: u16,
+    /// Memory slices of each of them, as a bit mask, where the pool shares by MIG; else none.
+    pub slices: u8,
 }
 
 impl Grant {
+    /// `milli_each` thousandths of each of `devices`.
+    #[must_use]
+    pub const fn of(devices: DeviceSet, milli_each: u16) -> Self {
+        Self {
+            devices,
+            milli_each,
+            slices: 0,
+        }
+    }
+
     /// Thousandths of a GPU over all devices.
     #[must_use]
     pub const fn milli(self) -> u32 {
@@ -91,6 +105,7 @@ impl Grant {
         Self {
             devices: DeviceSet(self.devices.0 & !devices.0),
             milli_each: self.milli_each,
+            slices: self.slices,
         }
     }
 }

@@ -176,10 +176,7 @@ mod tests {
     /// Four GPUs with 1000, 1000, 300 and 0 left, 8 cores and 100 bytes.
     fn node() -> NodeFree {
         let mut node = NodeFree::empty(4, 8_000, 100);
-        let grant = |device, milli_each| Grant {
-            devices: DeviceSet::one(device),
-            milli_each,
-        };
+        let grant = |device, milli_each| Grant::of(DeviceSet::one(device), milli_each);
         node.take(grant(2, 700), 0, 0);
         node.take(grant(3, 1_000), 0, 0);
         node

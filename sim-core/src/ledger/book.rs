@@ -4,6 +4,7 @@
 //! level changes. Cost: O(levels that change) per instant.
 
 use super::bucket::{BUCKETS, Bucket};
+use super::crowd::Crowded;
 use crate::by_reason::bits;
 use crate::device::Grant;
 use crate::ids::PoolId;
@@ -72,7 +73,7 @@ pub(crate) struct PoolBook {
     held_mask: u32,
     /// Sum of `reserved`.
     reserved_sum: u64,
-    /// `idle.held` per reason, by reserved tasks.
+    /// `idle.held` per reason, by reserved tasks [milli-GPU·ppm].
     reserved: [u64; REASONS],
     /// Whether anything free is stranded, fragmented or not enough.
     is_short: bool,
@@ -194,7 +195,7 @@ impl Ledger {
             Mode::Held => {
                 self.reserved_changed = true;
                 let reserved = &mut book.reserved[Reason::Latency.index()];
-                let by = u64::from(requested);
+                let by = u64::from(requested) * u64::from(PPM);
                 if lower {
                     *reserved -= by;
                     book.reserved_sum -= by;
@@ -203,6 +204,40 @@ impl Ledger {
                     book.reserved_sum += by;
                 }
             }
+        }
+    }
+
+    /// What a node's over-committed GPUs are booked under changes.
+    pub(crate) fn book_crowd(
+        &mut self,
+        pool: PoolId,
+        (old, new): (Crowded, Crowded),
+        now: SimTime,
+    ) {
+        if !self.on || old == new {
+            return;
+        }
+        let book = &mut self.pools[pool.index()];
+        for (bucket, old, new) in [
+            (Bucket::AllocatedStartup, old.startup, new.startup),
+            (Bucket::AllocatedWaiting, old.waiting, new.waiting),
+            (Bucket::AllocatedUseful, old.useful, new.useful),
+            (Bucket::AllocatedLost, old.lost, new.lost),
+            (
+                Bucket::AllocatedInterference,
+                old.interference,
+                new.interference,
+            ),
+            (Bucket::AllocatedUnderused, old.underused, new.underused),
+        ] {
+            let gauge = &mut book.buckets[bucket.index()];
+            gauge.set(gauge.level + new - old, now);
+        }
+        if old.held != new.held {
+            self.reserved_changed = true;
+            let reserved = &mut book.reserved[Reason::Latency.index()];
+            *reserved = *reserved + new.held - old.held;
+            book.reserved_sum = book.reserved_sum + new.held - old.held;
         }
     }
 
@@ -236,8 +271,8 @@ impl Ledger {
             look = (1 << REASONS) - 1;
         }
         for at in bits(look) {
-            let held = totals.held[at] + charge.held[at] + book.reserved[at];
-            book.held[at].set(ppm(held), now);
+            let held = ppm(totals.held[at] + charge.held[at]) + book.reserved[at];
+            book.held[at].set(held, now);
             book.held_mask = book.held_mask & !(1 << at) | u32::from(held > 0) << at;
             charged += charge.held[at];
         }

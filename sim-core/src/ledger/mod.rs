@@ -7,11 +7,14 @@
 mod bill;
 mod book;
 mod bucket;
+mod crowd;
 mod probe;
+mod split;
 mod waits;
 
 pub use bill::{LedgerReport, LedgerRow};
 pub use bucket::{BUCKETS, Bucket};
 
 pub(crate) use book::{Change, Charge, Entry, Gauge, Ledger};
+pub(crate) use crowd::{Crowds, Useful};
 pub(crate) use waits::Waits;

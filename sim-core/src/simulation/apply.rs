@@ -223,8 +223,8 @@ impl Simulation {
         let by = Component::Scheduler(id);
         match self.seat_all(slot, &places, spots, commit, within, by) {
             Ok(()) => {}
-            Err((place, why @ (Refusal::Devices | Refusal::Alignment))) => {
-                // The agent found no acceptable devices: that attempt is over.
+            Err((place, why @ (Refusal::Devices | Refusal::Alignment | Refusal::OutOfMemory))) => {
+                // The agent found no acceptable devices, or they lack memory: that attempt is over.
                 let refused = TaskEnd::Refused(why);
                 self.end_task(slot, place, refused, Component::Engine);
             }
@@ -275,7 +275,7 @@ impl Simulation {
     ) -> Result<(), (usize, Refusal)> {
         if let ([place], [spot]) = (places, spots) {
             let grant = self
-                .choose(slot, *place, *spot, within)
+                .choose_with_memory(slot, *place, *spot, within)
                 .map_err(|why| (*place, why))?;
             self.seat(
                 slot,
@@ -294,7 +294,7 @@ impl Simulation {
         // one does not fit. Only then does anything happen.
         let mut busy: SmallVec<[NodeId; 4]> = SmallVec::new();
         for (taken, (place, spot)) in places.iter().zip(spots).enumerate() {
-            match self.choose(slot, *place, *spot, within) {
+            match self.choose_with_memory(slot, *place, *spot, within) {
                 Ok(grant) => {
                     let node = spot.node;
                     let seat = Seat {
@@ -321,6 +321,22 @@ impl Simulation {
             self.sit(slot, *place, commit, by);
         }
         Ok(())
+    }
+
+    /// Checks a spot as [`choose`](Self::choose) does, and whether the GPUs' memory suffices.
+    fn choose_with_memory(
+        &mut self,
+        slot: u32,
+        place: usize,
+        spot: Spot,
+        within: Option<HoldId>,
+    ) -> Result<crate::device::Grant, Refusal> {
+        let grant = self.choose(slot, place, spot, within)?;
+        if self.world.memory_suffices(slot, place, spot.node, grant) {
+            Ok(grant)
+        } else {
+            Err(Refusal::OutOfMemory)
+        }
     }
 
     fn evict(
@@ -416,6 +432,7 @@ impl Simulation {
                 SimDuration::ZERO
             };
             self.start_up(slot, place, startup, by);
+            self.end_if_out_of_memory(slot, place);
         }
         self.relist(slot);
         Ok(())
@@ -467,6 +484,9 @@ impl Simulation {
                 .map_err(DecisionError::DoesNotFit)?;
             self.world.occupy(slot, place, spot.node, grant, None);
             self.restart_in_place(slot, place, restart, by);
+        }
+        for place in used {
+            self.end_if_out_of_memory(slot, place);
         }
         let now = self.world.now;
         let job = self.world.jobs.slot_mut(slot);

@@ -226,7 +226,8 @@ impl Simulation {
         self.world.unback(node, failed);
         let state = &mut self.world.cluster.nodes[node.index()];
         state.health.seen.0 |= failed.0;
-        state.free.take(out_of_service(failed), 0, 0);
+        let all = out_of_service(failed, state.free.sharing);
+        state.free.take(all, 0, 0);
         self.world.touch(node);
         self.inboxes.node(node, Component::Engine);
     }
@@ -288,7 +289,8 @@ impl Simulation {
         if let FaultKind::Gpu(gpu) = what {
             let back = DeviceSet::one(gpu.into());
             state.health.seen.0 &= !back.0;
-            state.free.give(out_of_service(back), 0, 0);
+            let all = out_of_service(back, state.free.sharing);
+            state.free.give(all, 0, 0);
         }
         match what {
             FaultKind::Nvlink(_) | FaultKind::Nic(_) | FaultKind::Slow(_) => {

@@ -11,6 +11,7 @@
 mod apply;
 mod blame;
 mod components;
+mod crowd;
 mod events;
 mod faults;
 mod instant;
@@ -30,7 +31,7 @@ use crate::engine::{EventHandle, EventQueue};
 use crate::error::{BuildError, ForkError, RunError};
 use crate::hash::WordHash;
 use crate::ids::SchedulerId;
-use crate::ledger::{Ledger, Waits};
+use crate::ledger::{Crowds, Ledger, Waits};
 use crate::observe::{Event, NoObserver, Observer};
 use crate::platform::{Platform, PoolSettings};
 use crate::policy::{Grants, Knowledge};
@@ -96,6 +97,8 @@ pub struct Simulation {
     inboxes: Inboxes,
     wakes: Vec<Option<EventHandle>>,
     ledger: Ledger,
+    /// Books of nodes whose GPUs are over-committed.
+    crowds: Crowds,
     waits: Waits,
     summary: Summary,
     scratch: Scratch,
@@ -209,6 +212,7 @@ impl Simulation {
             inboxes: Inboxes::new(&platform),
             wakes: vec![None; components],
             ledger: Ledger::new(supply.pools.len(), options.ledger),
+            crowds: Crowds::for_cluster(&world.cluster),
             waits: Waits::default(),
             summary: Summary::default(),
             scratch: Scratch::default(),
@@ -387,6 +391,7 @@ impl Simulation {
             inboxes: self.inboxes.clone(),
             wakes: self.wakes.clone(),
             ledger: self.ledger.clone(),
+            crowds: self.crowds.clone(),
             waits: self.waits.clone(),
             summary: self.summary.clone(),
             scratch: Scratch {

@@ -59,6 +59,9 @@ impl Simulation {
             .iter()
             .map(|(_, milli)| u128::from(milli) * useful)
             .sum::<u128>();
+        for (_, level) in entry.crowded.iter() {
+            job.useful += u128::from(level) * u128::from(length);
+        }
         let period = checkpoint.map(|c| (c.interval + c.cost).as_nanos());
         let running = entry.since_save + length;
         match period {
@@ -66,6 +69,11 @@ impl Simulation {
             _ => {
                 for (pool, milli) in entry.weights.iter() {
                     entry.unsaved.add(pool, u128::from(milli) * useful);
+                }
+                for (pool, level) in entry.crowded.iter() {
+                    entry
+                        .unsaved
+                        .add(pool, u128::from(level) * u128::from(length));
                 }
                 entry.since_save = running;
             }
@@ -146,6 +154,7 @@ impl Simulation {
             self.review_unit(slot, unit as usize);
         }
         self.scratch.dirty_units = dirty;
+        self.split_crowds();
     }
 
     fn review_unit(&mut self, slot: u32, unit: usize) {
@@ -214,8 +223,11 @@ impl Simulation {
                 .request
                 .gpus
                 .milli();
-            let pool = self.world.cluster.node(task.node).pool;
-            weights.add(pool, u64::from(milli));
+            let node = self.world.cluster.node(task.node);
+            // What it has of over-committed GPUs is known once all who share them were asked.
+            if !node.free.sharing.overcommits() {
+                weights.add(node.pool, u64::from(milli));
+            }
         }
         let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
         let same = entry.advancing && entry.rate == speed.rate && entry.event.is_some();
@@ -254,7 +266,12 @@ impl Simulation {
                 .request
                 .gpus
                 .milli();
-            let pool = self.world.cluster.nodes[task.node.index()].pool;
+            let node = &self.world.cluster.nodes[task.node.index()];
+            if node.free.sharing.overcommits() {
+                self.crowds.mark(task.node);
+                continue;
+            }
+            let pool = node.pool;
             let (grant, requested) = task.booked_grant(requested);
             let old = Entry {
                 grant,
@@ -284,7 +301,12 @@ impl Simulation {
             .request
             .gpus
             .milli();
-        let pool = self.world.cluster.nodes[entry.node.index()].pool;
+        let node = &self.world.cluster.nodes[entry.node.index()];
+        if node.free.sharing.overcommits() {
+            self.crowds.mark(entry.node);
+            return;
+        }
+        let pool = node.pool;
         let (grant, requested) = entry.booked_grant(requested);
         let old = Entry {
             grant,
@@ -347,6 +369,9 @@ impl Unit {
             let useful = u128::from(self.slices.useful) * u128::from(tail);
             for (pool, milli) in self.weights.iter() {
                 self.unsaved.add(pool, u128::from(milli) * useful);
+            }
+            for (pool, level) in self.crowded.iter() {
+                self.unsaved.add(pool, u128::from(level) * u128::from(tail));
             }
         }
     }

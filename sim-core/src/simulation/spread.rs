@@ -1,7 +1,7 @@
 //! What a unit's coming, going, starting or standing still means for its neighbours: their speeds
 //! are asked for again, once, in the same instant.
 //!
-//! Only where the speed model minds neighbours. Cost: O(tasks on the nodes of units that changed).
+//! Only where the speed model minds neighbours, or a pool shares its GPUs in a way that does. Cost: O(tasks on the nodes of units that changed).
 
 use smallvec::SmallVec;
 
@@ -15,9 +15,9 @@ use crate::task::TaskState;
 type Key = (u32, usize);
 
 impl Simulation {
-    /// Whether speeds depend on neighbours.
+    /// Whether speeds depend on neighbours: by the speed model, or by how some pool shares its GPUs.
     pub(super) fn minds_neighbours(&self) -> bool {
-        self.platform.speed.minds_neighbours()
+        self.world.cluster.interferes || self.platform.speed.minds_neighbours()
     }
 
     /// Settles which of the marked units advance, before anybody is asked how fast, and marks their
@@ -93,6 +93,11 @@ impl Simulation {
         devices: DeviceSet,
         across: bool,
     ) {
+        let minds =
+            self.platform.speed.minds_neighbours() || self.world.sharing_of(node).interferes();
+        if !minds {
+            return;
+        }
         let jobs = &mut self.world.jobs;
         for &(slot, task) in &self.world.cluster.nodes[node.index()].tasks {
             let job = jobs.slot_mut(slot);

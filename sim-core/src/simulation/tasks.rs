@@ -147,8 +147,19 @@ impl Simulation {
         }
     }
 
+    /// How long a task takes to start: longer by the making of its instance, if there is none yet.
+    fn with_instance(&mut self, slot: u32, task: usize, startup: SimDuration) -> SimDuration {
+        let entry = &mut self.world.jobs.slot_mut(slot).tasks[task];
+        if !std::mem::take(&mut entry.remakes) {
+            return startup;
+        }
+        let pool = self.world.cluster.node(entry.node).pool;
+        startup + self.settings[pool.index()].reconfigure
+    }
+
     /// Starts a bound task, for so long; never over on a dead node.
     pub(super) fn start_up(&mut self, slot: u32, task: usize, startup: SimDuration, by: Component) {
+        let startup = self.with_instance(slot, task, startup);
         let dead = self.world.jobs.slot(slot).tasks[task].is_crippled();
         if startup.is_zero() && !dead {
             self.enter(slot, task, TaskState::Running, None, by);
@@ -173,6 +184,7 @@ impl Simulation {
         by: Component,
     ) {
         self.cancel_timer(slot, task);
+        let restart = self.with_instance(slot, task, restart);
         self.enter(slot, task, TaskState::Starting, None, by);
         let dead = self.world.jobs.slot(slot).tasks[task].is_crippled();
         if restart.is_zero() && !dead {
@@ -228,6 +240,19 @@ impl Simulation {
             .post_scheduler(scheduler)
             .refused
             .push((reference, why));
+    }
+
+    /// Ends a task that is back on GPUs whose memory no longer suffices for it.
+    pub(super) fn end_if_out_of_memory(&mut self, slot: u32, task: usize) {
+        let job = self.world.jobs.slot(slot);
+        let (node, grant) = (job.tasks[task].node, job.tasks[task].grant);
+        if self.world.memory_suffices(slot, task, node, grant) {
+            return;
+        }
+        let unit = job.unit_of(task);
+        self.stop_unit(slot, unit, Unsaved::Lost);
+        let refused = TaskEnd::Refused(Refusal::OutOfMemory);
+        self.end_task(slot, task, refused, Component::Engine);
     }
 
     /// Takes a task off the books and frees what it holds.

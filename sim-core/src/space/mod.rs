@@ -57,6 +57,8 @@ pub(crate) struct Space {
     pool_of: Vec<PoolId>,
     /// Whether nodes of different pools take turns.
     mixed: bool,
+    /// Whether some pool's GPUs are slots, so that whole GPUs need not be idle to be granted.
+    slotted: bool,
     log: TouchLog,
     /// How often something was given back.
     given: u64,
@@ -86,8 +88,9 @@ impl Space {
             log: TouchLog::new(nodes.len()),
             given: 0,
             nodes,
-            pools,
             mixed: !pool_of.is_sorted(),
+            slotted: pools.iter().any(|pool| pool.sharing.overcommits()),
+            pools,
             pool_of,
             shapes: Vec::new(),
             gpu_shapes: Vec::new(),
@@ -309,7 +312,7 @@ impl Space {
 
     /// Tasks of a shape that fit in `pools`, over all nodes.
     pub(crate) fn slots(&mut self, shape: ShapeId, request: &TaskRequest, pools: PoolSet) -> u64 {
-        if let Some(count) = plain_whole(request) {
+        if let Some(count) = self.plain(request) {
             let accepted = self.accepted(request, pools);
             return self.whole_slots(count, accepted);
         }
@@ -323,7 +326,9 @@ impl Space {
         request: &TaskRequest,
         pools: PoolSet,
     ) -> u64 {
-        if let GpuRequest::Whole(count) = request.gpus {
+        if let GpuRequest::Whole(count) = request.gpus
+            && !self.slotted
+        {
             let accepted = self.accepted(request, pools);
             return self.whole_slots(usize::from(count), accepted);
         }
@@ -343,7 +348,7 @@ impl Space {
         pools: PoolSet,
         from: NodeId,
     ) -> Option<NodeId> {
-        if let Some(count) = plain_whole(request) {
+        if let Some(count) = self.plain(request) {
             let accepted = self.accepted(request, pools);
             self.whole();
             let index = self.whole.as_ref()?;
@@ -380,6 +385,15 @@ impl Space {
             }
         }
         None
+    }
+
+    /// GPUs of a request that the index for whole GPUs can answer.
+    #[inline]
+    fn plain(&self, request: &TaskRequest) -> Option<usize> {
+        if self.slotted {
+            return None;
+        }
+        plain_whole(request)
     }
 
     /// The first node of `pools` that `next` finds, going on behind those of other pools.

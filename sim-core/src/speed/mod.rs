@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod best;
+mod co_located;
 mod cycle;
 mod links;
 mod neighbours;
@@ -16,7 +17,9 @@ mod step;
 mod topology;
 
 pub use behaviour::{Behaviour, BehaviourError, Traffic};
+pub use co_located::{Shares, shares, use_of};
 pub use cycle::{Clock, Cycle, DutyPhase};
+pub(crate) use neighbours::requested_each;
 pub use neighbours::{Neighbours, Sharer};
 pub use placement::{NodePart, PlacedTask, Placement};
 pub use reference::ReferenceSpeed;

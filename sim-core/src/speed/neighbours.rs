@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::device::DeviceSet;
 use crate::ids::NodeId;
 use crate::job::JobProfile;
-use crate::live::JobTable;
+use crate::live::{Job, JobTable};
 use crate::world::cluster::Cluster;
 
 /// What else advances on the nodes of a unit.
@@ -24,21 +24,57 @@ pub struct Sharer<'a> {
     pub profile: &'a JobProfile,
     /// Thousandths of the GPU it was granted.
     pub milli: u16,
+    /// Thousandths of the GPU it asked for.
+    pub requested: u16,
 }
 
 impl<'a> Neighbours<'a> {
+    /// Thousandths of each of its GPUs that a task of a group of the unit that asks asked for.
+    #[must_use]
+    pub fn requested(&self, group: u16) -> u16 {
+        requested_each(self.jobs.slot(self.own.0), group)
+    }
+
     /// Tasks of other units that advance on a GPU, in the order in which they came.
-    pub fn on(&self, node: NodeId, device: usize) -> impl Iterator<Item = Sharer<'a>> + use<'a> {
-        let (jobs, own) = (self.jobs, self.own);
+    pub fn on(
+        &self,
+        node: NodeId,
+        device: usize,
+    ) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a> {
+        let own = self.own;
+        let others = move |unit: (u32, usize), advancing| unit != own && advancing;
+        self.sharers(node, device, others)
+    }
+
+    /// All tasks that advance on a GPU, those of the unit that asks among them.
+    pub(super) fn all_on(
+        &self,
+        node: NodeId,
+        device: usize,
+    ) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a> {
+        let own = self.own;
+        let all = move |unit: (u32, usize), advancing| unit == own || advancing;
+        self.sharers(node, device, all)
+    }
+
+    /// Tasks on a GPU whose units, given whether they advance, are wanted.
+    fn sharers<F: Fn((u32, usize), bool) -> bool + Clone>(
+        &self,
+        node: NodeId,
+        device: usize,
+        is_wanted: F,
+    ) -> impl Iterator<Item = Sharer<'a>> + Clone + use<'a, F> {
+        let jobs = self.jobs;
         let tasks = self.cluster.node(node).tasks.iter();
         tasks.filter_map(move |&(slot, task)| {
             let job = jobs.slot(slot);
             let entry = &job.tasks[task as usize];
             let unit = job.unit_of(task as usize);
-            let other = (slot, unit) != own && job.units[unit].advancing && entry.works();
-            (other && entry.grant.devices.contains(device)).then_some(Sharer {
+            let wanted = is_wanted((slot, unit), job.units[unit].advancing) && entry.works();
+            (wanted && entry.grant.devices.contains(device)).then(|| Sharer {
                 profile: &job.spec.profile,
                 milli: entry.grant.milli_each,
+                requested: requested_each(job, entry.group),
             })
         })
     }
@@ -76,4 +112,11 @@ impl<'a> Neighbours<'a> {
         }
         sets
     }
+}
+
+/// Thousandths of each of its GPUs that a task asked for.
+pub(crate) fn requested_each(job: &Job, group: u16) -> u16 {
+    let gpus = job.spec.request.groups[usize::from(group)].request.gpus;
+    let each = gpus.milli().checked_div(gpus.devices()).unwrap_or(0);
+    u16::try_from(each).unwrap_or(u16::MAX)
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::device::{Cores, DeviceSet, Grant};
+use crate::device::{Cores, DeviceSet, Grant, Sharing};
 use crate::fabric::{Level, Places};
 use crate::ids::{NodeId, PoolId};
 use crate::live::Task;
@@ -92,6 +92,17 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn pool(&self, node: NodeId) -> PoolId {
         self.cluster.node(node).pool
+    }
+
+    /// Whether some pool of the supply shares its GPUs in a way that changes speeds.
+    pub(super) fn shares_gpus(&self) -> bool {
+        self.cluster.sharing_matters
+    }
+
+    /// How the GPUs of a node are shared.
+    #[must_use]
+    pub fn sharing(&self, node: NodeId) -> Sharing {
+        self.cluster.node(node).free.sharing
     }
 
     /// How a node's parts are connected, if its model says.

@@ -1,13 +1,14 @@
-//! The reference speed: no matter where, no matter beside whom.
+//! The reference speed: no matter where, and beside whom only where GPUs are shared.
 
-use super::{Neighbours, Placement, Slices, Speed, SpeedModel};
+use super::{Neighbours, Placement, Shares, Slices, Speed, SpeedModel, shares};
 use crate::job::{Checkpoint, JobProfile};
 use crate::time::SimDuration;
 use crate::units::{PPM, Ppm, RATE_ONE};
 
 /// The reference speed: rate one (elastic jobs: × running ÷ nominal count), slowed by checkpoint
 /// overhead and by the slowest node, for which all others wait; slices only underused (1 − duty),
-/// checkpoint overhead and, on stragglers, stalled.
+/// checkpoint overhead and, on stragglers, stalled. Where a pool time-slices its GPUs or shares them
+/// by MPS or MIG, by that, too ([`shares`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceSpeed;
 
@@ -16,7 +17,7 @@ impl SpeedModel for ReferenceSpeed {
         &self,
         profile: &JobProfile,
         on: &Placement<'_>,
-        _beside: &Neighbours<'_>,
+        beside: &Neighbours<'_>,
         _done: SimDuration,
     ) -> Speed {
         let mut rate = RATE_ONE;
@@ -27,14 +28,27 @@ impl SpeedModel for ReferenceSpeed {
         let slowest = on.slowest();
         if slowest != Ppm::ONE {
             rate = scaled(rate, slowest.0.into(), PPM.into());
-        } else if profile.duty == Ppm::ONE && profile.checkpoint.is_none() {
+        }
+        let duty = match &profile.behaviour {
+            // What it would do alone is what it uses of a GPU that others use, too.
+            Some(behaviour) if profile.duty == Ppm::ONE && on.shares_gpus() => {
+                behaviour.compute_use
+            }
+            _ => profile.duty,
+        };
+        let shares = shares(profile, on, beside);
+        if shares != Shares::ALL {
+            for part in [shares.beside, shares.instance] {
+                rate = scaled(rate, u64::from(part.0), u64::from(PPM));
+            }
+        } else if slowest == Ppm::ONE && duty == Ppm::ONE && profile.checkpoint.is_none() {
             return Speed {
                 rate,
                 slices: Slices::USEFUL,
                 until: None,
             };
         }
-        let slices = Slices::from_factors(slowest, Ppm::ONE, profile.duty, profile.checkpoint);
+        let slices = Slices::from_factors(slowest, shares.beside, duty, profile.checkpoint);
         Speed {
             rate,
             slices,

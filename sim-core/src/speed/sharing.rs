@@ -1,7 +1,7 @@
 //! What a task gets of a GPU that it shares: time-slicing, MPS, MIG.
 //!
 //! Pure functions. Each answers with the speed beside others over the speed alone on the whole GPU:
-//! 1 is no loss. What a holder *executes* is that times its own [`Use::compute`].
+//! 1 is no loss. What a holder *executes* is that times its own [`Use::compute`](field@Use::compute).
 
 use crate::units::{PPM, Ppm};
 

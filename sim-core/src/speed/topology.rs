@@ -6,7 +6,9 @@ use super::behaviour::{Behaviour, Traffic};
 use super::best::{BestPlacements, cost};
 use super::reference::{ReferenceSpeed, checkpointed, scaled};
 use super::situation::{Situation, condition};
-use super::{Neighbours, NodePart, PlacedTask, Placement, Slices, Speed, SpeedModel, Until};
+use super::{
+    Neighbours, NodePart, PlacedTask, Placement, Shares, Slices, Speed, SpeedModel, Until, shares,
+};
 use crate::ids::PoolId;
 use crate::job::JobProfile;
 use crate::supply::Supply;
@@ -177,12 +179,6 @@ fn far_cores(on: &Placement<'_>, task: &PlacedTask<'_>) -> Ppm {
     Ppm(PPM - cores.share_on(near).0)
 }
 
-/// What neighbours on its GPUs leave of a unit's speed: how a pool shares them enters here, and
-/// nowhere else. Parts of a GPU that are granted exclusively cost nobody anything.
-const fn shared(_on: &Placement<'_>, _beside: &Neighbours<'_>, _parts: &[NodePart]) -> Ppm {
-    Ppm::ONE
-}
-
 impl SpeedModel for TopologySpeed {
     fn speed(
         &self,
@@ -196,9 +192,12 @@ impl SpeedModel for TopologySpeed {
         };
         let parts = on.parts();
         let pace = self.pace(behaviour, on, beside, &parts);
-        let sharing = shared(on, beside, &parts);
+        let Shares {
+            beside: sharing,
+            instance,
+        } = shares(profile, on, beside);
         let mut rate = RATE_ONE;
-        let mut factor = pace.placed * fraction(sharing) * pace.gpu_speed;
+        let mut factor = pace.placed * fraction(sharing) * fraction(instance) * pace.gpu_speed;
         let mut until = None;
         if on.running != on.nominal && on.nominal > 0 {
             match self.scaling(behaviour, on, pace, done) {

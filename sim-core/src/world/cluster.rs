@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::device::{Cores, DeviceSet, MAX_NUMA, NodeFree};
+use super::instances::Instances;
+use crate::device::{Cores, DeviceSet, MAX_NUMA, NodeFree, Sharing};
 use crate::fabric::Places;
 use crate::ids::{HoldId, NodeId, PoolId, PoolSet};
 use crate::ledger::Gauge;
@@ -13,7 +14,7 @@ use crate::space::PoolInfo;
 use crate::supply::{Supply, Tenure};
 use crate::time::SimTime;
 use crate::topology::Topology;
-use crate::units::MILLI_PER_GPU;
+use crate::units::{Bytes, MILLI_PER_GPU};
 use crate::world::health::Health;
 
 /// Where a node is in its life, whether or not anybody knows of its failures.
@@ -143,20 +144,17 @@ impl Node {
 
     /// What its capacity is booked under; `held` is what holds set aside of it, GPUs that have failed
     /// left out, and is emptied where the node's own condition comes first.
-    fn booking(&self, capacity: u32, held: &mut SmallVec<[(Reason, u32); 1]>) -> Booking {
+    fn booking(&self, capacity: u32, held: &mut SetAside) -> Booking {
         let mut booking = Booking::default();
-        let mut free = self.free.milli;
         // A failed GPU is down as a whole, whoever holds it or thinks it is free.
         let failed = self.health.gpus.len() * MILLI_PER_GPU;
-        for device in self.health.gpus.iter() {
-            free -= u32::from(self.free.left[device]);
-        }
+        let free = self.uncharged() + held.beside;
         match self.stage {
             Stage::Absent | Stage::Requested => {}
             Stage::Booting => booking.provisioning = capacity,
             _ if self.failed => booking.down = capacity,
             _ if self.is_closed() => {
-                let set_aside: u32 = held.iter().map(|(_, milli)| milli).sum();
+                let set_aside: u32 = held.by.iter().map(|(_, milli)| milli).sum();
                 booking.down = free + set_aside + failed;
             }
             _ => {
@@ -165,9 +163,31 @@ impl Node {
                 return booking;
             }
         }
-        held.clear();
+        held.by.clear();
         booking
     }
+
+    /// What nobody has of its GPUs that work, in the ledger's sense: of GPUs that are slots those on
+    /// which there is nobody, as whoever is alone there has the whole.
+    fn uncharged(&self) -> u32 {
+        let failed = self.health.gpus;
+        if self.free.sharing.overcommits() {
+            return DeviceSet(self.free.idle & !failed.0).len() * MILLI_PER_GPU;
+        }
+        let of_failed = failed
+            .iter()
+            .map(|device| u32::from(self.free.left[device]));
+        self.free.milli - of_failed.sum::<u32>()
+    }
+}
+
+/// What holds set aside on a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SetAside {
+    /// By reason \[milli\].
+    pub(crate) by: SmallVec<[(Reason, u32); 1]>,
+    /// Of GPUs that are slots: what is left of those on which holds have slots and no task has.
+    pub(crate) beside: u32,
 }
 
 /// Sums over a pool [milli-GPU].
@@ -196,6 +216,8 @@ pub(crate) struct Pool {
     pub(crate) numa_nodes: usize,
     /// A node of the pool with nothing on it.
     pub(crate) full: NodeFree,
+    /// Memory of each of its GPUs; zero if not known.
+    pub(crate) gpu_memory: Bytes,
     pub(crate) totals: PoolTotals,
     /// CPU that tasks hold [core/1000], and its integral.
     pub(crate) cpu: Gauge,
@@ -212,7 +234,14 @@ pub(crate) struct Cluster {
     /// Whether a node has ever been a straggler.
     pub(crate) ever_slow: bool,
     /// Where nodes stand in the fabric.
+    /// Where nodes stand in the fabric.
     pub(crate) places: Arc<Places>,
+    /// Whether in some pool the sharing of GPUs changes speeds, whatever the speed model.
+    pub(crate) sharing_matters: bool,
+    /// Whether in some pool tasks on one GPU slow each other, whatever the speed model.
+    pub(crate) interferes: bool,
+    /// Instances that tasks have or left behind, where pools share by MIG.
+    pub(crate) instances: Instances,
     /// Nodes whose free state the plan space has not seen yet.
     pub(crate) dirty: Vec<NodeId>,
     /// Nodes whose truth differs from what is observed: dead and unnoticed, with a GPU that is, or
@@ -229,6 +258,7 @@ impl Cluster {
         for (spec, info) in supply.pools.iter().zip(infos) {
             let model = &spec.model;
             let full = NodeFree::empty(model.gpus, model.cpu.0, model.memory.0);
+            let full = full.shared(info.sharing);
             pools.push(Pool {
                 name: spec.name.clone(),
                 info: *info,
@@ -236,6 +266,10 @@ impl Cluster {
                 topology: model.topology.clone(),
                 numa_nodes: 0,
                 full,
+                gpu_memory: match (model.gpu_memory, &model.topology) {
+                    (Bytes(0), Some(topology)) => topology.gpu_memory(),
+                    (known, _) => known,
+                },
                 totals: PoolTotals {
                     provisioning: 0,
                     down: 0,
@@ -264,11 +298,18 @@ impl Cluster {
             nodes.push(Node::new(pool, *ordinal, stage, pools[pool.index()].full));
             *ordinal += 1;
         }
+        let has_mig = infos
+            .iter()
+            .any(|info| matches!(info.sharing, Sharing::Mig(_)));
+        let interferes = infos.iter().any(|info| info.sharing.interferes());
         let mut cluster = Self {
             ever_slow: false,
             nodes,
             pools,
             places: Arc::new(Places::new(supply, node_pools)),
+            sharing_matters: has_mig || interferes,
+            interferes,
+            instances: Instances::new(if has_mig { node_pools.len() } else { 0 }),
             dirty: Vec::new(),
             diverged: Vec::new(),
             capacity_changed: true,
@@ -278,7 +319,7 @@ impl Cluster {
             if cluster.nodes[place].stage == Stage::Up {
                 cluster.pay(node, SimTime::ZERO);
             }
-            cluster.touched(node, SmallVec::new());
+            cluster.touched(node, SetAside::default());
         }
         cluster
     }
@@ -354,13 +395,14 @@ impl Cluster {
             || !node.holds.is_empty()
             || !node.booked_held.is_empty()
         {
-            self.touched(id, SmallVec::new());
+            self.touched(id, SetAside::default());
             return;
         }
         let pool = &mut self.pools[node.pool.index()];
         pool.totals.free -= u64::from(node.booking.free);
-        pool.totals.free += u64::from(node.free.milli);
-        node.booking.free = node.free.milli;
+        let free = node.uncharged();
+        pool.totals.free += u64::from(free);
+        node.booking.free = free;
         pool.changed = true;
         self.mark_dirty(id);
     }
@@ -376,12 +418,13 @@ impl Cluster {
 
     /// A node's free state, stage or holds changed: brings its contribution to its pool's sums up to
     /// date. `held` is what holds set aside on it, by reason \[milli\].
-    pub(crate) fn touched(&mut self, id: NodeId, mut held: SmallVec<[(Reason, u32); 1]>) {
+    pub(crate) fn touched(&mut self, id: NodeId, mut held: SetAside) {
         let node = &mut self.nodes[id.index()];
         let pool = &mut self.pools[node.pool.index()];
         node.free.open = node.is_open();
         let capacity = u32::from(pool.full.devices) * MILLI_PER_GPU;
         let booking = node.booking(capacity, &mut held);
+        let held = held.by;
         let totals = &mut pool.totals;
         if booking != node.booking {
             totals.provisioning += u64::from(booking.provisioning);

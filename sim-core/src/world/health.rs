@@ -1,9 +1,9 @@
 //! What is broken in one node, in truth and as noticed, and what is planned for it.
 
-use crate::device::{DeviceSet, Grant, NodeFree};
+use crate::device::{DeviceSet, Grant, NodeFree, Sharing};
 use crate::fault::{FaultKind, Links, slows};
 use crate::time::SimTime;
-use crate::units::{MILLI_PER_GPU, Ppm};
+use crate::units::Ppm;
 
 /// One fault that lasts.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ impl Health {
     /// Everything is over: another node takes this one's place. Faults keep their numbers, so that the
     /// end of an old one is no end of a new one.
     pub(crate) fn replace(&mut self, free: &mut NodeFree) {
-        free.give(out_of_service(self.seen), 0, 0);
+        free.give(out_of_service(self.seen, free.sharing), 0, 0);
         *self = Self {
             next: self.next,
             installs: self.installs,
@@ -124,11 +124,15 @@ impl Health {
     }
 }
 
-/// Whole GPUs, as if somebody held them: what takes failed ones out of what is free.
-pub(crate) fn out_of_service(devices: DeviceSet) -> Grant {
-    #[expect(clippy::cast_possible_truncation, reason = "1000")]
+/// All of some GPUs, as if somebody held them: what takes failed ones out of what is free.
+pub(crate) fn out_of_service(devices: DeviceSet, sharing: Sharing) -> Grant {
+    let slices = match sharing {
+        Sharing::Mig(table) => table.all(),
+        _ => 0,
+    };
     Grant {
         devices,
-        milli_each: MILLI_PER_GPU as u16,
+        milli_each: sharing.full_each(),
+        slices,
     }
 }

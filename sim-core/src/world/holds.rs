@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::World;
+use super::cluster::SetAside;
 use crate::decision::HoldFor;
 use crate::device::{DeviceSet, Grant, MAX_DEVICES, NodeFree, Sharing};
 use crate::engine::EventHandle;
@@ -25,6 +26,8 @@ pub(crate) struct Part {
     milli_each: u16,
     /// Devices set aside now.
     backed: DeviceSet,
+    /// Their slices, where the pool shares by MIG.
+    slices: u8,
     backed_cpu: u32,
     backed_memory: u64,
     /// Lent to tasks placed within.
@@ -84,6 +87,7 @@ impl World {
             amount,
             milli_each: sharing.granted_each(amount.gpus),
             backed: DeviceSet::EMPTY,
+            slices: 0,
             backed_cpu: 0,
             backed_memory: 0,
             used_milli: 0,
@@ -151,19 +155,14 @@ impl World {
             .get(id)
             .filter(|hold| hold.active && hold.committed)?;
         let devices = self.cluster.node(node).free.devices;
-        let mut free = NodeFree::empty(devices, 0, 0);
-        free.left = [0; MAX_DEVICES];
-        (free.milli, free.idle) = (0, 0);
+        let sharing = self.sharing_of(node);
+        let mut free = NodeFree::empty(devices, 0, 0)
+            .shared(sharing)
+            .without_gpus();
         let mut found = false;
         for part in hold.parts.iter().filter(|part| part.node == node) {
             found = true;
-            for device in part.backed.iter() {
-                free.left[device] += part.milli_each;
-                free.milli += u32::from(part.milli_each);
-                free.idle |= u16::from(free.left[device] == 1_000) << device;
-            }
-            free.cpu += part.backed_cpu;
-            free.memory += part.backed_memory;
+            free.give(part.backing(), part.backed_cpu, part.backed_memory);
         }
         found.then_some(free)
     }
@@ -185,6 +184,7 @@ impl World {
         let free = &mut self.cluster.nodes[node.index()].free;
         let mut need = Need {
             milli: [0; MAX_DEVICES],
+            slices: grant.slices,
             cpu: cpu.0,
             memory: memory.0,
         };
@@ -239,14 +239,11 @@ impl World {
         }
     }
 
-    /// Sets aside what holds on a node still want, older holds first; returns what is held, by
-    /// reason \[milli\].
-    pub(crate) fn top_up(&mut self, node: NodeId) -> SmallVec<[(Reason, u32); 1]> {
+    /// Sets aside what holds on a node still want, older holds first; returns what is held.
+    pub(crate) fn top_up(&mut self, node: NodeId) -> SetAside {
         let sharing = self.sharing_of(node);
         let state = &mut self.cluster.nodes[node.index()];
         let open = state.is_open();
-        let failed = state.health.gpus;
-        let mut held = SmallVec::new();
         for id in &state.holds {
             let Some(hold) = self.holds.live.get_mut(id) else {
                 continue;
@@ -256,12 +253,41 @@ impl World {
                 if open {
                     part.top_up(&mut state.free, sharing);
                 }
-                // What has failed is down, not held.
-                let milli = part.backing().without(failed).milli();
-                match held.iter_mut().find(|(why, _)| *why == hold.why) {
-                    Some((_, sum)) => *sum += milli,
-                    None => held.push((hold.why, milli)),
-                }
+            }
+        }
+        self.set_aside(node)
+    }
+
+    /// What holds on a node set aside, in the ledger's sense: slots of a GPU on which there is a task
+    /// are the task's, and what has failed is down, not held.
+    fn set_aside(&self, node: NodeId) -> SetAside {
+        let state = &self.cluster.nodes[node.index()];
+        let failed = state.health.gpus;
+        let slotted = state.free.sharing.overcommits();
+        let full = state.free.sharing.full_each();
+        let holds = || state.holds.iter().filter_map(|id| self.holds.live.get(id));
+        let parts = || holds().flat_map(|hold| hold.parts.iter().map(move |part| (hold, part)));
+        let here = || parts().filter(|(_, part)| part.node == node);
+        let mut held = SetAside::default();
+        let mut untouched = DeviceSet::EMPTY;
+        let works = |device: &usize| slotted && !failed.contains(*device);
+        for device in (0..usize::from(state.free.devices)).filter(works) {
+            let on = here().filter(|(_, part)| part.backed.contains(device));
+            let backed: u16 = on.map(|(_, part)| part.milli_each).sum();
+            if backed > 0 && state.free.left[device] + backed == full {
+                untouched.0 |= 1 << device;
+                held.beside += MILLI_PER_GPU - u32::from(backed);
+            }
+        }
+        for (hold, part) in here() {
+            let mut backing = part.backing().without(failed);
+            if slotted {
+                backing.devices.0 &= untouched.0;
+            }
+            let milli = backing.milli();
+            match held.by.iter_mut().find(|(why, _)| *why == hold.why) {
+                Some((_, sum)) => *sum += milli,
+                None => held.by.push((hold.why, milli)),
             }
         }
         held
@@ -271,6 +297,8 @@ impl World {
 /// What a task that draws from a hold still needs.
 struct Need {
     milli: [u32; MAX_DEVICES],
+    /// Where the pool shares by MIG: these slices and no others.
+    slices: u8,
     cpu: u32,
     memory: u64,
 }
@@ -279,7 +307,8 @@ impl Part {
     /// Lends what is set aside of what is needed: whole devices of it, even for a fraction.
     fn lend(&mut self, need: &mut Need, free: &mut NodeFree) {
         let mut devices = DeviceSet::EMPTY;
-        for device in self.backed.iter() {
+        let is_apart = self.slices != 0 && self.slices & need.slices == 0;
+        for device in self.backed.iter().filter(|_| !is_apart) {
             let milli = need.milli[device].min(u32::from(self.milli_each));
             if milli > 0 {
                 devices.0 |= 1 << device;
@@ -328,10 +357,9 @@ impl Part {
         self.backed.0 &= !devices.0;
         self.backed_cpu -= cpu;
         self.backed_memory -= memory;
-        let milli_each = self.milli_each;
         let freed = Grant {
             devices,
-            milli_each,
+            ..self.backing()
         };
         free.give(freed, cpu, memory);
     }
@@ -340,6 +368,7 @@ impl Part {
         Grant {
             devices: self.backed,
             milli_each: self.milli_each,
+            slices: self.slices,
         }
     }
 
@@ -349,7 +378,7 @@ impl Part {
             (self.amount.memory.0 - self.used_memory - self.backed_memory).min(free.memory);
         let mut devices = DeviceSet::EMPTY;
         match self.amount.gpus {
-            GpuRequest::Milli(_) if sharing == Sharing::Fractions => {
+            GpuRequest::Milli(_) if sharing != Sharing::Exclusive => {
                 // A lent fraction's device is its own again only once the whole of it is back.
                 if self.used_milli == 0 && self.backed.is_empty() {
                     let want = crate::device::DeviceRequest::new(self.amount.gpus, self.milli_each);
@@ -357,11 +386,17 @@ impl Part {
                 }
             }
             gpus => {
-                let used = self.used_milli.div_ceil(MILLI_PER_GPU);
+                // Whole GPUs, or slots on as many.
+                let each = u32::from(sharing.granted_each(gpus)).max(1);
+                let used = self.used_milli.div_ceil(each);
                 let mut wanted = gpus.devices().saturating_sub(used);
                 wanted = wanted.saturating_sub(self.backed.len());
                 for device in 0..usize::from(free.devices) {
-                    if wanted > 0 && free.left[device] == 1_000 {
+                    let is_free = match sharing.overcommits() {
+                        true => free.left[device] >= self.milli_each,
+                        false => free.idle >> device & 1 == 1,
+                    };
+                    if wanted > 0 && is_free && !self.backed.contains(device) {
                         devices.0 |= 1 << device;
                         wanted -= 1;
                     }
@@ -371,14 +406,22 @@ impl Part {
         if devices.is_empty() && cpu == 0 && memory == 0 {
             return;
         }
-        free.take(
-            Grant {
-                devices,
-                milli_each: self.milli_each,
-            },
-            cpu,
-            memory,
-        );
+        let more = match free.sharing {
+            Sharing::Mig(_) if !devices.is_empty() => {
+                let one = match self.amount.gpus {
+                    GpuRequest::Milli(_) => self.amount.gpus,
+                    _ => GpuRequest::Whole(u16::try_from(devices.len()).unwrap_or(0)),
+                };
+                free.grant(devices, one).expect("chosen among what is free")
+            }
+            _ => Grant::of(devices, self.milli_each),
+        };
+        free.take(more, cpu, memory);
+        self.slices = if devices.is_empty() {
+            self.slices
+        } else {
+            more.slices
+        };
         self.backed.0 |= devices.0;
         self.backed_cpu += cpu;
         self.backed_memory += memory;

@@ -7,7 +7,9 @@ pub(crate) mod bounds;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod holds;
+pub(crate) mod instances;
 pub(crate) mod lists;
+mod memory;
 pub(crate) mod occupy;
 
 use std::cell::RefCell;
@@ -116,6 +118,17 @@ impl World {
             let sharing = settings
                 .get(place)
                 .map_or(Sharing::default(), |s| s.sharing);
+            let gpus = pool.model.gpus;
+            if matches!(sharing, Sharing::Mig(_)) && usize::from(gpus) > NodeFree::MIG_DEVICES {
+                let pool = pool.name.clone();
+                return Err(SupplyError::TooManyMigGpus { pool, gpus }.into());
+            }
+            if let Sharing::TimeSliced { slots } = sharing
+                && !(1..=Sharing::MAX_SLOTS).contains(&slots)
+            {
+                let pool = pool.name.clone();
+                return Err(SupplyError::Slots { pool, slots }.into());
+            }
             infos.push(PoolInfo {
                 first: 0,
                 end: 0,
@@ -347,11 +360,17 @@ impl World {
                 .iter()
                 .map(|(shape, _)| self.shapes.request(*shape))
         };
-        let rigid = accepted.len() == 1
-            || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_)));
+        // Where GPUs are slots, what fits need not be free in the ledger's sense.
+        let mut sharings = accepted
+            .iter()
+            .map(|pool| space.pools[pool.index()].sharing);
+        let slotted = sharings.any(Sharing::overcommits);
+        let rigid = !slotted
+            && (accepted.len() == 1
+                || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_))));
         let bound_by_more = requests().any(|r| r.cpu.0 > 0 || r.memory.0 > 0);
         let plain = match key.needs[..] {
-            [(shape, count)] if key.bounds.is_empty() => {
+            [(shape, count)] if key.bounds.is_empty() && !slotted => {
                 crate::space::plain_whole(self.shapes.request(shape))
                     .map(|gpus| (gpus, u64::from(count)))
             }

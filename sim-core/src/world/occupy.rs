@@ -15,10 +15,10 @@ use crate::units::{Bytes, MilliCores};
 pub(crate) fn assume(free: &NodeFree, request: &TaskRequest, sharing: Sharing) -> Option<Grant> {
     let milli_each = sharing.granted_each(request.gpus);
     let devices = count_only(free, DeviceRequest::new(request.gpus, milli_each))?;
-    Some(Grant {
-        devices,
-        milli_each,
-    })
+    if matches!(sharing, Sharing::Mig(_)) {
+        return free.grant(devices, request.gpus);
+    }
+    Some(Grant::of(devices, milli_each))
 }
 
 impl World {
@@ -82,13 +82,7 @@ impl World {
                 choose(&state, want)?
             }
         };
-        if devices.len() != request.gpus.devices() || !free.has(devices, milli_each) {
-            return Err(Refusal::NotFree);
-        }
-        let grant = Grant {
-            devices,
-            milli_each,
-        };
+        let grant = free.grant(devices, request.gpus).ok_or(Refusal::NotFree)?;
         Ok((grant, numa))
     }
 
@@ -113,6 +107,7 @@ impl World {
         let entry = &mut job.tasks[task];
         entry.node = node;
         entry.grant = grant;
+        entry.remakes = self.cluster.instances.give(node, grant);
         entry.hold = within;
         entry.granted_at = now;
         let state = &mut self.cluster.nodes[node.index()];
@@ -177,7 +172,6 @@ impl World {
         let entry = &self.jobs.slot(slot).tasks[task];
         let (node, keeps, devices) = (entry.node, entry.keeps, entry.grant.devices);
         let within = entry.hold;
-        let milli_each = self.sharing_of(node).granted_each(request.gpus);
         if !self.cluster.node(node).is_open() {
             return Err(Refusal::NodeClosed);
         }
@@ -194,15 +188,11 @@ impl World {
         if let Some(backed) = within.and_then(|hold| self.backed(hold, node)) {
             free.add(&backed);
         }
-        let fits =
-            free.has(devices, milli_each) && free.cpu >= request.cpu.0 && free.memory >= memory;
-        if !fits {
+        if free.cpu < request.cpu.0 || free.memory < memory {
             return Err(Refusal::NotFree);
         }
-        let grant = Grant {
-            devices,
-            milli_each,
-        };
+        // An instance (MIG) may lie elsewhere on its GPU than before.
+        let grant = free.grant(devices, request.gpus).ok_or(Refusal::NotFree)?;
         if let Some(hold) = within {
             self.draw(hold, node, grant, request.cpu, Bytes(memory));
         }
@@ -213,9 +203,11 @@ impl World {
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
         let broken = state.failed_of(devices);
+        let remakes = self.cluster.instances.give(node, grant);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.broken = broken;
+        entry.remakes = remakes;
         entry.granted_at = self.now;
         self.touch_free(node);
         Ok(())
@@ -231,7 +223,7 @@ impl World {
     /// Tops the holds of a node up and brings its pool's sums up to date.
     pub(crate) fn touch(&mut self, node: NodeId) {
         let held = if self.cluster.nodes[node.index()].holds.is_empty() {
-            smallvec::SmallVec::new()
+            super::cluster::SetAside::default()
         } else {
             self.top_up(node)
         };

@@ -32,10 +32,7 @@ fn choose_with(
 ) -> Result<Choice, Refusal> {
     let mut state = NodeFree::empty(topology.gpus(), 32_000, 0);
     let taken = DeviceSet(topology.all().0 & !set(free).0);
-    let grant = windtunnel_core::Grant {
-        devices: taken,
-        milli_each: 1_000,
-    };
+    let grant = windtunnel_core::Grant::of(taken, 1_000);
     state.take(grant, 0, 0);
     let node = NodeState {
         free: &state,

@@ -12,6 +12,7 @@ mod oracles;
 mod plans;
 mod regressions;
 mod seams;
+mod shared_gpus;
 mod speed;
 mod support;
 mod topology;

@@ -10,14 +10,14 @@ use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::units::PPM;
 use windtunnel_core::{
-    Advance, Autoscaler, Batch, Bytes, Checkpoint, Claim, Commit, ControllerId, Decision,
-    Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault, FaultKind, Fit,
-    GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec, JobView, Keeps,
-    Layout, Level, ListedFaults, MilliCores, Names, News, NodeId, NodeModel, Outcome, Plan,
-    Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm, Promise, QueueId, Reason,
-    Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler, SchedulerId, Sharing, SimDuration,
-    SimTime, Simulation, Spot, Spots, Supply, TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState,
-    TaskView, Then, View, Work, WouldFit,
+    Advance, Autoscaler, Batch, Behaviour, Bytes, Checkpoint, Claim, Commit, ControllerId,
+    Decision, Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault,
+    FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec,
+    JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News, NodeId,
+    NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm,
+    Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
+    TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -104,6 +104,8 @@ pub(crate) struct Case {
     seed: u64,
     /// What the policy may do, as bits over [`Power`].
     powers: u32,
+    /// How pools share their GPUs, if not as they say themselves.
+    modes: Vec<u8>,
 }
 
 /// What a chaotic policy can do.
@@ -297,8 +299,14 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
             seed,
             // Placing whole jobs is always allowed: without it hardly anything happens.
             powers: powers | 1,
+            modes: Vec::new(),
         },
     )
+}
+
+/// A case in which pools share their GPUs in any way, and GPUs may run out of memory.
+pub(crate) fn shared_case() -> impl Strategy<Value = Case> {
+    (case(), prop::collection::vec(0..8_u8, 4)).prop_map(|(case, modes)| Case { modes, ..case })
 }
 
 impl Case {
@@ -336,6 +344,7 @@ impl Case {
     pub(crate) fn supply(&self) -> Supply {
         let pools = self.pools.iter().zip(0..).map(|(pool, id)| {
             let model = NodeModel {
+                gpu_memory: Bytes(if self.modes.is_empty() { 0 } else { 100 }),
                 name: format!("node-{id}"),
                 gpu_model: format!("m{}", pool.model),
                 gpus: pool.gpus,
@@ -459,6 +468,14 @@ impl Case {
             interval: self.ticks(interval),
             cost: self.ticks(cost),
         });
+        if !self.modes.is_empty() && job.nanos.is_multiple_of(3) {
+            spec.profile.behaviour = Some(Arc::new(Behaviour {
+                compute_use: Ppm(job.duty.max(1)),
+                bandwidth_use: Ppm(job.duty / 2),
+                gpu_memory: Bytes(job.nanos % 70),
+                ..Behaviour::new("some")
+            }));
+        }
         spec.profile.ending = match job.ending {
             0 => Ending::Fails,
             1 => Ending::Cancelled,
@@ -468,6 +485,16 @@ impl Case {
     }
 
     pub(crate) fn sharing(&self, pool: PoolId) -> Sharing {
+        match self.modes.get(pool.index() % 4) {
+            Some(0) => return Sharing::Mps,
+            Some(1) => return Sharing::TimeSliced { slots: 2 },
+            Some(2) => return Sharing::TimeSliced { slots: 3 },
+            Some(3) => return Sharing::TimeSliced { slots: 48 },
+            Some(4) => return Sharing::Unchecked,
+            Some(5) => return Sharing::Mig(MigTable::A100x80),
+            Some(6) => return Sharing::Mig(MigTable::A30x24),
+            _ => {}
+        }
         if self.pools[pool.index()].fractions {
             Sharing::Fractions
         } else {
@@ -782,8 +809,12 @@ impl Chaos {
         let wanted = task.request().gpus.devices();
         if milli > 0 && self.maybe() {
             let free = *call.plan.free(node);
+            let one = match task.request().gpus {
+                GpuRequest::Whole(_) => GpuRequest::Whole(1),
+                part => part,
+            };
             let mut able: Vec<u32> = (0..u32::from(free.devices))
-                .filter(|device| free.left[*device as usize] >= milli)
+                .filter(|device| free.grant(DeviceSet::one(*device), one).is_some())
                 .collect();
             let mut devices = DeviceSet::EMPTY;
             for _ in 0..wanted {

@@ -106,6 +106,8 @@ struct Pace {
     useful: u32,
     period: Option<u64>,
     weights: Vec<(PoolId, u32)>,
+    /// At how many millionths of its speed the slowest node works.
+    slowest: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +147,8 @@ pub(crate) struct Naive {
     draining: BTreeSet<NodeId>,
     /// GPUs that have failed, in truth.
     broken: BTreeMap<NodeId, DeviceSet>,
+    /// Stragglers, and at how many millionths of their speed they work.
+    slow: BTreeMap<NodeId, u32>,
     own: BTreeMap<JobRef, Reason>,
     shape: BTreeMap<DemandId, Reason>,
     queue: BTreeMap<(SchedulerId, QueueId), Reason>,
@@ -187,6 +191,7 @@ impl Naive {
             cordoned: BTreeSet::new(),
             draining: BTreeSet::new(),
             broken: BTreeMap::new(),
+            slow: BTreeMap::new(),
             own: BTreeMap::new(),
             shape: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -308,6 +313,7 @@ impl Naive {
                             self.cordoned.remove(&node);
                             self.draining.remove(&node);
                             self.broken.remove(&node);
+                            self.slow.remove(&node);
                         }
                     }
                     NodeEvent::Cordoned => {
@@ -345,6 +351,12 @@ impl Naive {
             (FaultKind::Gpu(gpu), FaultStep::Ended) => {
                 let failed = DeviceSet::one(gpu.into());
                 self.broken.get_mut(&node).unwrap().0 &= !failed.0;
+            }
+            (FaultKind::Slow(to), FaultStep::Began) => {
+                self.slow.insert(node, to.0);
+            }
+            (FaultKind::Slow(_), FaultStep::Ended) => {
+                self.slow.remove(&node);
             }
             (FaultKind::Drain { .. }, FaultStep::Began) => {
                 self.draining.insert(node);
@@ -704,7 +716,10 @@ impl Naive {
                     let weights = running
                         .iter()
                         .map(|task| (pool_of(task.node().unwrap()), task.request().gpus.milli()));
-                    pace(&job.spec, running.len(), weights.collect())
+                    let nodes = running.iter().filter_map(|task| task.node());
+                    let speeds = nodes.map(|node| self.slow.get(&node).copied().unwrap_or(PPM));
+                    let slowest = speeds.min().unwrap_or(PPM);
+                    pace(&job.spec, running.len(), weights.collect(), slowest)
                 });
                 for task in mine {
                     let (Some(grant), Some(node)) = (task.grant(), task.node()) else {
@@ -729,8 +744,10 @@ impl Naive {
                         TaskState::Ending => Bucket::AllocatedStartup,
                         TaskState::Starting if is_sound => Bucket::AllocatedStartup,
                         TaskState::Running if unit.advance.is_some() && is_sound => {
-                            let (underused, lost, useful) = slices(&job.spec);
+                            let slowest = unit.advance.as_ref().map_or(PPM, |pace| pace.slowest);
+                            let (underused, lost, useful) = slices(&job.spec, slowest);
                             let parts = [
+                                (Bucket::AllocatedStalled, PPM - slowest),
                                 (Bucket::AllocatedUnderused, underused),
                                 (Bucket::AllocatedLost, lost),
                                 (Bucket::AllocatedUseful, useful),
@@ -1028,20 +1045,23 @@ impl Unit {
     }
 }
 
-/// Underused, lost to checkpoints, useful: parts per million that make a whole.
-fn slices(spec: &JobSpec) -> (u32, u32, u32) {
-    let duty = spec.profile.duty.0;
+/// Underused, lost to checkpoints, useful: parts per million that make a whole with what a straggler
+/// costs.
+fn slices(spec: &JobSpec, slowest: u32) -> (u32, u32, u32) {
+    let (whole, speed) = (u128::from(PPM), u128::from(slowest));
+    let duty = u128::from(spec.profile.duty.0);
+    let small = |value: u128| u32::try_from(value).unwrap();
+    let underused = small((speed * (whole - duty) * 2 + whole) / (2 * whole));
     let lost = spec.profile.checkpoint.map_or(0, |checkpoint| {
         let cost = u128::from(checkpoint.cost.as_nanos());
         let period = cost + u128::from(checkpoint.interval.as_nanos());
-        let lost = (u128::from(duty) * cost * 2 + period) / (2 * period);
-        u32::try_from(lost).unwrap()
+        small((speed * duty / whole * cost * 2 + period) / (2 * period))
     });
-    (PPM - duty, lost, duty - lost)
+    (underused, lost, slowest - underused - lost)
 }
 
 /// The reference speed.
-fn pace(spec: &JobSpec, running: usize, weights: Vec<(PoolId, u32)>) -> Pace {
+fn pace(spec: &JobSpec, running: usize, weights: Vec<(PoolId, u32)>, slowest: u32) -> Pace {
     let mut rate = u128::from(RATE_ONE);
     if let Advance::Between { .. } = spec.request.advance {
         rate = rate * running as u128 / u128::from(spec.request.groups[0].count);
@@ -1051,9 +1071,13 @@ fn pace(spec: &JobSpec, running: usize, weights: Vec<(PoolId, u32)>) -> Pace {
     if let (Some(checkpoint), Some(period)) = (checkpoint, period) {
         rate = rate * u128::from(checkpoint.interval.as_nanos()) / u128::from(period);
     }
+    if slowest != PPM {
+        rate = (rate * u128::from(slowest) / u128::from(PPM)).max(1);
+    }
     Pace {
         rate: u64::try_from(rate).unwrap(),
-        useful: slices(spec).2,
+        useful: slices(spec, slowest).2,
+        slowest,
         period,
         weights,
     }

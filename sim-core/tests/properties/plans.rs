@@ -58,10 +58,7 @@ fn take(plan: &Plan<'_>, node: NodeId, free: &mut NodeFree, want: &TaskRequest) 
         let node = NodeState::plain(free);
         CountOnly.choose(&node, request).unwrap().devices
     };
-    let grant = Grant {
-        devices,
-        milli_each,
-    };
+    let grant = Grant::of(devices, milli_each);
     free.take(grant, want.cpu.0, want.memory.0);
     true
 }

@@ -2,7 +2,9 @@
 
 use smallvec::SmallVec;
 use windtunnel_core::units::MILLI_PER_GPU;
-use windtunnel_core::{Advance, AttrId, Bytes, Ending, GpuRequest, Level, Names, QueueId};
+use windtunnel_core::{
+    Advance, AttrId, Bytes, Ending, GpuRequest, Level, MigTable, Names, QueueId,
+};
 
 use super::ENDINGS;
 use crate::issue::{Notes, Problem};
@@ -23,10 +25,20 @@ pub(super) fn or_default<'a, T: Default>(
     parse(cell)
 }
 
-/// Whole devices, or a part of one.
+/// Whole devices, or a part of one, also as the name of a MIG profile.
 #[inline]
 pub(super) fn gpus(cell: Cell<'_>, notes: &mut Notes) -> Parsed<GpuRequest> {
-    let milli = cell.number(&GPUS, notes)?;
+    let milli = match cell.number(&GPUS, notes) {
+        Ok(milli) => milli,
+        // Profiles of MIG stand for the share of a GPU of eight slices by which they are served.
+        Err(problem) => {
+            let share = cell
+                .text()
+                .ok()
+                .and_then(|name| MigTable::A100x80.share(name));
+            share.ok_or(problem)?.into()
+        }
+    };
     let (whole, part) = (
         milli / u64::from(MILLI_PER_GPU),
         milli % u64::from(MILLI_PER_GPU),

@@ -178,6 +178,7 @@ fn node(columns: &Columns, record: &ByteRecord) -> Result<ListedNode, Box<Proble
             gpus,
             cpu: MilliCores(u32::try_from(cpu).unwrap_or(u32::MAX)),
             memory: Bytes(memory << 20),
+            gpu_memory: Bytes(0),
             topology: None,
         },
     })

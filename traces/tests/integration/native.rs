@@ -142,6 +142,25 @@ fn what_the_table_cannot_hold_is_refused() {
     check(job().kind(ControllerId(9)), "a kind without a name");
 }
 
+#[test]
+fn profiles_of_mig_are_shares() {
+    let text = "# windtunnel-jobs v1\nsubmit_s,duration_s,gpus,job_id\n\
+        0,1,1g.10gb,a\n0,1,3g.20gb,b\n0,1,7g.80gb,c\n0,1,4g.40gb,d\n";
+    let reader = NativeReader::new(text.as_bytes(), "memory").unwrap();
+    let trace = reader.read_all(&mut Names::default()).unwrap();
+    let gpus = trace
+        .jobs
+        .iter()
+        .map(|job| job.request.groups[0].request.gpus);
+    let shares = [
+        GpuRequest::Milli(125),
+        GpuRequest::Milli(500),
+        GpuRequest::Whole(1),
+    ];
+    assert_eq!(gpus.collect::<Vec<_>>(), shares);
+    assert_eq!(trace.counts.dropped, 1, "no share is served by 4g");
+}
+
 fn there_and_back(jobs: &[JobSpec], names: &mut Names) -> Vec<JobSpec> {
     let mut file = Vec::new();
     write_native(&mut file, jobs, names, &Kinds::default()).unwrap();

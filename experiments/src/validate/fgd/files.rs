@@ -108,6 +108,7 @@ fn nodes(table: &Table) -> Result<NodeList, ExperimentError> {
                 gpus,
                 cpu: MilliCores(row.number(cpu)?),
                 memory: Bytes(row.number::<u64>(memory)? << 20),
+                gpu_memory: Bytes(0),
                 topology: None,
             },
         };

@@ -159,6 +159,7 @@ fn listed_node(table: &Table, row: &Row<'_>) -> Result<ListedNode, ExperimentErr
             gpus,
             cpu: MilliCores(cpu),
             memory: Bytes(memory << 20),
+            gpu_memory: Bytes(0),
             topology: None,
         },
     })
