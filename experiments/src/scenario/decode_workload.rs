@@ -207,8 +207,13 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
             .number_or_none("load", 1e-6..=1_000.0)?
             .unwrap_or(default.load),
         pattern: rate(fields, default.pattern)?,
-        gpu_mix: sizes(fields, "gpu_mix", 1..=1_000_000, "[GPUs, weight], such as [8, 15]")?
-            .unwrap_or(default.gpu_mix),
+        gpu_mix: sizes(
+            fields,
+            "gpu_mix",
+            1..=1_000_000,
+            "[GPUs, weight], such as [8, 15]",
+        )?
+        .unwrap_or(default.gpu_mix),
         gpu_parts: sizes(fields, "gpu_parts", 1..=999, PARTS_EXAMPLE)?.unwrap_or(default.gpu_parts),
         run_median: length("run_median", default.run_median)?,
         run_sigma: sigma("run_sigma", default.run_sigma)?,

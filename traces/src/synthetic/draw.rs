@@ -185,9 +185,9 @@ fn gpu_milli(config: &Synthetic, rng: &mut StreamRng) -> u32 {
 /// The smallest factor on run times with which `drafts` demand `target`; `None` if they can't.
 fn scale(drafts: &[Draft], bounds: Bounds, target: u128) -> Option<u64> {
     let demand = |factor| -> u128 {
-        let each = drafts
-            .iter()
-            .map(|draft| u128::from(draft.gpu_milli) * u128::from(bounds.scaled(draft.run_s, factor)));
+        let each = drafts.iter().map(|draft| {
+            u128::from(draft.gpu_milli) * u128::from(bounds.scaled(draft.run_s, factor))
+        });
         each.sum()
     };
     let (mut low, mut high) = (0, FACTOR_MAX);
