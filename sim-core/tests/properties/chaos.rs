@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::unsteady::Unsteady;
 use proptest::prelude::*;
 use rand::RngExt;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
@@ -98,6 +99,8 @@ pub(crate) struct Case {
     /// Pools of a second scheduler, as bits; 0 for none.
     second: u64,
     autoscaler: bool,
+    /// What draws the speeds, if they are unsteady.
+    unsteady: Option<u64>,
     gang_timeout: Option<u64>,
     drain: bool,
     horizon: u64,
@@ -293,6 +296,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
             driver,
             second,
             autoscaler,
+            unsteady: None,
             gang_timeout,
             drain,
             horizon,
@@ -567,7 +571,17 @@ impl Case {
                 last_wake: self.last_wake(),
             });
         }
+        if let Some(seed) = self.unsteady {
+            let tick = self.tick;
+            platform.speed = Arc::new(Unsteady { seed, tick });
+        }
         platform
+    }
+
+    /// The same with speeds that change all the time.
+    pub(crate) fn unsteady(mut self) -> Self {
+        self.unsteady = Some(self.seed);
+        self
     }
 
     pub(crate) fn options(&self) -> RunOptions {

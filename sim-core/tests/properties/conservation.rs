@@ -451,6 +451,19 @@ proptest! {
     }
 
     #[test]
+    fn every_instant_is_legal_at_any_speed(case in shared_case()) {
+        check_instants(&case.unsteady())?;
+    }
+
+    #[test]
+    fn nothing_that_looks_changes_speeds(
+        case in shared_case(),
+        cuts in prop::collection::vec(0..200_u64, 0..3),
+    ) {
+        check_looks(&case.unsteady(), cuts)?;
+    }
+
+    #[test]
     fn nothing_that_looks_changes_how_gpus_are_shared(
         case in shared_case(),
         cuts in prop::collection::vec(0..200_u64, 0..3),

@@ -10,3 +10,4 @@ mod plans;
 mod queue;
 mod speed;
 mod topology;
+mod unsteady;
