@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use windtunnel_core::Behaviour;
 
-pub(crate) use mix::Behaving;
+pub(crate) use mix::{Behaving, Weighted};
 pub use profile::Profile;
 
 use crate::error::ExperimentError;

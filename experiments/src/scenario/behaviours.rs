@@ -1,13 +1,11 @@
 //! Which behaviours a scenario's jobs have.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::Behaviour;
 
-use crate::behaviours::Behaviours;
+use crate::behaviours::{Behaviours, Weighted};
 use crate::error::ExperimentError;
 
 /// How the jobs use their GPUs: each has one of a mix, drawn by seed and the job's place in the
@@ -22,7 +20,7 @@ pub struct BehaviourMix {
     pub mix: Vec<(String, u32)>,
     /// What was read, once it was.
     #[serde(skip)]
-    known: Option<Arc<[(Arc<Behaviour>, u32)]>>,
+    known: Option<Weighted>,
 }
 
 impl BehaviourMix {
@@ -46,7 +44,7 @@ impl BehaviourMix {
     }
 
     /// The behaviours; none before they were looked up.
-    pub(crate) fn known(&self) -> Arc<[(Arc<Behaviour>, u32)]> {
+    pub(crate) fn known(&self) -> Weighted {
         self.known.clone().unwrap_or_default()
     }
 }
