@@ -49,6 +49,10 @@ pub const EMBEDDED: &[Embedded] = &[
         text: include_str!("../../scenarios/claims/links-bridges.toml"),
     },
     Embedded {
+        name: "claim-links-mixed",
+        text: include_str!("../../scenarios/claims/links-mixed.toml"),
+    },
+    Embedded {
         name: "claim-dynamic-needs",
         text: include_str!("../../scenarios/claims/dynamic-needs.toml"),
     },

@@ -338,6 +338,36 @@ fn links_matter_where_they_differ_and_only_there() {
     }
 }
 
+/// (iii) The same GPUs in two kinds of boxes, the same jobs as where all have NVSwitches: jobs of one GPU
+/// run as long in either, jobs of eight longer over PCIe, whoever chooses their GPUs.
+#[test]
+fn the_same_gpus_are_slower_over_pcie() {
+    let (mixed, best) = (Seen::of("links-mixed"), Seen::of("links-nvswitch"));
+    let bridges = 8;
+    for platform in ["count-only", "topology-aware"] {
+        let mut longer: BTreeMap<(bool, u64), Vec<f64>> = BTreeMap::new();
+        for (here, there) in mixed.records(platform).zip(best.records("topology-aware")) {
+            assert_eq!((here.job, here.submit), (there.job, there.submit));
+            let ratio = here.run_time().as_secs_f64() / there.run_time().as_secs_f64();
+            let key = (here.nodes[0].0 < bridges, here.gpu_milli / 1_000);
+            longer.entry(key).or_default().push(ratio - 1.0);
+        }
+        for ((is_bridged, gpus), longer) in &longer {
+            let boxes = if *is_bridged { "bridges" } else { "NVSwitch" };
+            say(&format!(
+                "  {platform:<24} {gpus} GPUs, {boxes}: {} jobs longer by {:+.4} on average, {:+.4} at most",
+                longer.len(),
+                mean(longer),
+                most(longer)
+            ));
+            if !is_bridged || *gpus == 1 {
+                assert!(longer.iter().all(|longer| longer.abs() < 1e-9));
+            }
+        }
+        assert!(mean(&longer[&(true, 8)]) >= 0.10);
+    }
+}
+
 /// (iv) Nearly all GPUs are given out, and 20 to 55 % of their time is used; two that take turns use more,
 /// and four run out of memory.
 #[test]
