@@ -135,7 +135,8 @@ impl Seen {
 }
 
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let mut out = std::io::stderr();
+    writeln!(out, "{line}").unwrap();
 }
 
 fn mean(figures: &[f64]) -> f64 {
