@@ -31,9 +31,9 @@ pub(super) enum Command {
     ///
     /// A run is FOLDER:PLATFORM, or FOLDER alone if it has one platform. A platform that the folder does
     /// not have may be a policy, as `windtunnel policies` lists them, on a plain platform. A folder is one that `compare` or
-    /// `run --out` wrote, a scenario file, or `campus`. Both runs must have the same jobs. What is compared
-    /// is what happens to jobs: placements, evictions, ends; not reasons of waiting. A policy in code is
-    /// compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.
+    /// `run --out` wrote, a scenario file, or the name of a scenario that comes with the program. Both runs
+    /// must have the same jobs. What is compared is what happens to jobs: placements, evictions, ends; not
+    /// reasons of waiting. A policy in code is compared by `windtunnel::diff::diff`; see `experiments/examples/diff_my_policy.rs`.
     #[command(verbatim_doc_comment)]
     Diff(Diff),
     /// Replays what real systems were recorded to decide, and says how close the simulator comes.
@@ -53,7 +53,7 @@ pub(super) enum Command {
     Policies,
     /// Prints a scenario that comes with the program, to be copied and changed.
     Scenario {
-        /// Its name.
+        /// Its name: `campus`, or `claim-…` as in docs/VALIDATION.md.
         #[arg(default_value = "campus")]
         name: String,
     },
@@ -61,7 +61,8 @@ pub(super) enum Command {
 
 #[derive(Args, Debug)]
 pub(super) struct Compare {
-    /// A scenario file, the manifest of an earlier run, or `campus`.
+    /// A scenario file, the manifest of an earlier run, or the name of a scenario that comes with the
+    /// program, such as `campus`.
     #[arg(default_value = "campus")]
     pub(super) scenario: String,
     /// The folder the files go to. One that exists is replaced only if it holds a manifest of ours.
@@ -83,7 +84,8 @@ pub(super) struct Compare {
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
-    /// A scenario file, the manifest of an earlier run, or `campus`.
+    /// A scenario file, the manifest of an earlier run, or the name of a scenario that comes with the
+    /// program, such as `campus`.
     pub(super) scenario: String,
     /// The platform; may be left out if there is only one.
     #[arg(long, value_name = "NAME")]

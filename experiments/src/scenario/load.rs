@@ -17,11 +17,50 @@ pub struct Embedded {
     pub text: &'static str,
 }
 
-/// The scenarios that come with the program.
-pub const EMBEDDED: &[Embedded] = &[Embedded {
-    name: "campus",
-    text: include_str!("../../data/campus.toml"),
-}];
+/// The scenarios that come with the program: `campus`, and one per published claim that the tests check
+/// (docs/VALIDATION.md).
+pub const EMBEDDED: &[Embedded] = &[
+    Embedded {
+        name: "campus",
+        text: include_str!("../../data/campus.toml"),
+    },
+    Embedded {
+        name: "claim-fragmentation",
+        text: include_str!("../../scenarios/claims/fragmentation.toml"),
+    },
+    Embedded {
+        name: "claim-numa-llm",
+        text: include_str!("../../scenarios/claims/numa-llm.toml"),
+    },
+    Embedded {
+        name: "claim-numa-input",
+        text: include_str!("../../scenarios/claims/numa-input.toml"),
+    },
+    Embedded {
+        name: "claim-links-nvswitch",
+        text: include_str!("../../scenarios/claims/links-nvswitch.toml"),
+    },
+    Embedded {
+        name: "claim-links-cube-mesh",
+        text: include_str!("../../scenarios/claims/links-cube-mesh.toml"),
+    },
+    Embedded {
+        name: "claim-links-bridges",
+        text: include_str!("../../scenarios/claims/links-bridges.toml"),
+    },
+    Embedded {
+        name: "claim-links-mixed",
+        text: include_str!("../../scenarios/claims/links-mixed.toml"),
+    },
+    Embedded {
+        name: "claim-dynamic-needs",
+        text: include_str!("../../scenarios/claims/dynamic-needs.toml"),
+    },
+    Embedded {
+        name: "claim-dynamic-needs-mps",
+        text: include_str!("../../scenarios/claims/dynamic-needs-mps.toml"),
+    },
+];
 
 impl Scenario {
     /// The embedded scenario `campus`: 38 owned nodes of 8 GPUs, 30 days, 5,000 jobs.

@@ -87,7 +87,7 @@ impl BestPlacements {
         }
     }
 
-    /// What is known of a size: one load once it has been asked for, O(GPUs per node) before.
+    /// What is known of a size: one load once it has been asked for, O(pools × GPUs per node) before.
     pub(super) fn of(
         &self,
         behaviour: &Arc<Behaviour>,
@@ -130,12 +130,19 @@ impl BestPlacements {
             };
         };
         let gpu_speed = f64::from(behaviour.speed_on(&site.gpu_model)) / f64::from(PPM);
-        let costs = site.layouts(gpus, gpus_each).map(|(wide, nodes)| {
-            cost(
-                behaviour,
-                &site.situation(&self.fabric, gpus, wide, nodes),
-                gpu_speed,
-            )
+        // The best on that GPU model, whatever the box: pools of which links are known are held against
+        // each other.
+        let known = site.topology.is_some();
+        let alike = self
+            .sites
+            .iter()
+            .filter(|other| known && other.topology.is_some() && other.gpu_model == site.gpu_model);
+        let sites = alike.chain(Some(site).filter(|_| !known));
+        let costs = sites.flat_map(|site| {
+            site.layouts(gpus, gpus_each).map(|(wide, nodes)| {
+                let there = site.situation(&self.fabric, gpus, wide, nodes);
+                cost(behaviour, &there, gpu_speed)
+            })
         });
         Best {
             cost: costs.fold(f64::INFINITY, f64::min),
