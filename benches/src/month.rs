@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use windtunnel::Behaviours;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
-    ArrivalError, Arrivals, Behaviour, ExponentialFaults, JobSpec, Names, NotForkable, Platform,
-    RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply, TaskRequest,
+    ArrivalError, Arrivals, Behaviour, FleetFaults, JobSpec, Names, NotForkable, Platform,
+    RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply, TaskRequest, TopologyAware,
+    TopologySpeed,
 };
 use windtunnel_policies::registry::policy;
 
@@ -36,16 +38,17 @@ pub struct Month {
     gap: u64,
     /// Mean run time \[ns\].
     run: u64,
-    behaviours: Vec<Arc<Behaviour>>,
+    behaviours: [Vec<Arc<Behaviour>>; 2],
 }
 
 /// The length of the month.
 pub const MONTH: SimDuration = SimDuration::from_days(30);
 
 impl Month {
-    /// `jobs` jobs for so many GPUs; each behaves like one of `behaviours`, in turn, or plainly.
+    /// `jobs` jobs for so many GPUs; each behaves like one of `behaviours`, in turn, or plainly: of the
+    /// first those that ask for a part of a GPU, of the second those that ask for whole ones.
     #[must_use]
-    pub fn new(jobs: u64, gpus: u64, seed: Seed, behaviours: Vec<Arc<Behaviour>>) -> Self {
+    pub fn new(jobs: u64, gpus: u64, seed: Seed, behaviours: [Vec<Arc<Behaviour>>; 2]) -> Self {
         let jobs = jobs.max(1);
         let milli: u64 = SIZES
             .iter()
@@ -110,9 +113,10 @@ impl Arrivals for Month {
         if tasks > 1 {
             job = job.checkpoint(SimDuration::from_mins(30), SimDuration::from_secs(20));
         }
-        if let Some(kinds) = std::num::NonZeroU64::new(self.behaviours.len() as u64) {
-            let kind = usize::try_from((self.jobs - self.left) % kinds).unwrap_or(0);
-            job = job.behaviour(self.behaviours[kind].clone());
+        let kinds = &self.behaviours[usize::from(milli >= 1_000)];
+        if !kinds.is_empty() {
+            let turn = usize::try_from(self.jobs - self.left).unwrap_or(0);
+            job = job.behaviour(kinds[turn % kinds.len()].clone());
         }
         Some(Ok(job))
     }
@@ -122,8 +126,10 @@ impl Arrivals for Month {
     }
 }
 
-/// The month on `nodes` HGX H100 nodes under first fit; with `everything`, nodes fail, GPUs are shared
-/// and placement decides how fast jobs run.
+/// The month on `nodes` HGX H100 nodes under first fit; with `everything`, jobs behave like five of our
+/// kinds (of which one has phases, four a day), nodes, GPUs, links and cards
+/// fail as in a large fleet, GPUs are shared by MPS, devices are chosen by their links, and where a job
+/// runs and beside whom decides how fast it is.
 ///
 /// # Panics
 /// Never: the names are known.
@@ -133,15 +139,31 @@ pub fn simulation(jobs: u64, nodes: u32, everything: bool) -> Simulation {
     let supply = Supply::uniform(model.node_model(), nodes);
     let arrivals = |behaviours| Month::new(jobs, u64::from(nodes) * 8, Seed(1), behaviours);
     let policy = policy("first-fit").expect("first-fit is built in");
-    let platform = Platform::new("first-fit", policy).sharing(Sharing::Fractions);
+    let mut platform = Platform::new("first-fit", policy).sharing(Sharing::Fractions);
     let options = RunOptions::default();
     if !everything {
-        return Simulation::new(supply, arrivals(Vec::new()), platform, options).expect("builds");
+        return Simulation::new(
+            supply,
+            arrivals([Vec::new(), Vec::new()]),
+            platform,
+            options,
+        )
+        .expect("builds");
     }
-    let faults = ExponentialFaults {
-        mean_between: SimDuration::from_days(264),
-        mean_repair: SimDuration::from_hours(12),
+    let known = Behaviours::embedded();
+    let parts = ["inference-host-staged", "lucid-ppo"];
+    let wholes = ["llm-7b", "gavel-transformer", "recommender-training"];
+    let behaviour = |name| {
+        let profile = known.named(name).expect("one of ours");
+        Arc::new(profile.behaviour().expect("ours are legal"))
     };
-    let supply = supply.with_faults(faults);
-    Simulation::new(supply, arrivals(Vec::new()), platform, options).expect("builds")
+    let behaviours = [
+        parts.map(behaviour).to_vec(),
+        wholes.map(behaviour).to_vec(),
+    ];
+    platform = platform.sharing(Sharing::Mps);
+    platform.pool_default.devices = Box::new(TopologyAware);
+    platform.speed = Arc::new(TopologySpeed::default());
+    let supply = supply.with_faults(FleetFaults::llama3());
+    Simulation::new(supply, arrivals(behaviours), platform, options).expect("builds")
 }

@@ -31,6 +31,7 @@ mod poisson;
 mod published;
 
 use windtunnel_core::rng::Seed;
+use windtunnel_core::units::MILLI_PER_GPU;
 use windtunnel_core::{Bytes, Checkpoint, JobSpec, Level, Names, SimDuration};
 
 pub use pattern::Pattern;
@@ -76,6 +77,8 @@ pub struct Synthetic {
     pub pattern: Pattern,
     /// (GPUs of a job, weight).
     pub gpu_mix: Vec<(u32, u32)>,
+    /// (thousandths of a GPU that a job asks for, weight): drawn among those of `gpu_mix`.
+    pub gpu_parts: Vec<(u16, u32)>,
     /// Median of the log-normal run time, before clamping and scaling.
     pub run_median: SimDuration,
     /// Standard deviation of the logarithm of the run time.
@@ -144,6 +147,7 @@ impl Synthetic {
             load: Some(0.9),
             pattern: Pattern::office_hours(),
             gpu_mix: vec![(1, 50), (2, 14), (4, 14), (8, 15), (16, 5), (32, 2)],
+            gpu_parts: Vec::new(),
             run_median: SimDuration::from_hours(3),
             run_sigma: 1.6,
             run_min: SimDuration::from_mins(1),
@@ -223,7 +227,14 @@ impl Synthetic {
             positive("load", load, 1_000.0)?;
         }
         self.pattern.check()?;
-        weights("gpu_mix", self.gpu_mix.iter().map(|&(_, weight)| weight))?;
+        let mix = self.gpu_mix.iter().map(|&(_, weight)| weight);
+        let parts = self.gpu_parts.iter().map(|&(_, weight)| weight);
+        weights("gpu_mix", mix.chain(parts))?;
+        for &(milli, _) in &self.gpu_parts {
+            let fits = milli > 0 && u32::from(milli) < MILLI_PER_GPU;
+            let hint = "a part is from 1 to 999 thousandths of a GPU";
+            require(fits, "gpu_parts", milli, hint)?;
+        }
         for &(gpus, _) in &self.gpu_mix {
             let node = u32::from(node);
             require(

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use windtunnel_core::rng::{Purpose, Seed, stream};
 use windtunnel_core::{ArrivalError, Arrivals, Behaviour, JobSpec, Names, NotForkable};
 
+/// Behaviours and their weights.
+pub(crate) type Weighted = Arc<[(Arc<Behaviour>, u32)]>;
+
 /// What the draws are for: [`Purpose::Custom`] of this number.
 const DRAWS: u32 = 0x0BE4_A0E5;
 
@@ -14,18 +17,14 @@ const DRAWS: u32 = 0x0BE4_A0E5;
 /// platform. Jobs without GPUs, and jobs that have a behaviour, keep what they have. O(mix) per job.
 pub(crate) struct Behaving {
     jobs: Box<dyn Arrivals>,
-    mix: Arc<[(Arc<Behaviour>, u32)]>,
+    mix: Weighted,
     total: u64,
     seed: Seed,
     next: u64,
 }
 
 impl Behaving {
-    pub(crate) fn new(
-        jobs: Box<dyn Arrivals>,
-        mix: Arc<[(Arc<Behaviour>, u32)]>,
-        seed: Seed,
-    ) -> Self {
+    pub(crate) fn new(jobs: Box<dyn Arrivals>, mix: Weighted, seed: Seed) -> Self {
         let total = mix.iter().map(|(_, weight)| u64::from(*weight)).sum();
         Self {
             jobs,
@@ -41,7 +40,7 @@ impl Behaving {
             1 => 0,
             _ => stream(self.seed, Purpose::Custom(DRAWS), 0, self.next).next_word(),
         };
-        let mut place = u128::from(word) * u128::from(self.total) >> 64;
+        let mut place = (u128::from(word) * u128::from(self.total)) >> 64;
         let mut mix = self.mix.iter();
         mix.find_map(
             |(behaviour, weight)| match place.checked_sub(u128::from(*weight)) {

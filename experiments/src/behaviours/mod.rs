@@ -11,7 +11,7 @@ use toml::Spanned;
 use windtunnel_core::Behaviour;
 use windtunnel_traces::KnownBehaviours;
 
-pub(crate) use mix::Behaving;
+pub(crate) use mix::{Behaving, Weighted};
 pub use profile::Profile;
 
 use crate::error::ExperimentError;

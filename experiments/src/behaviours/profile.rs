@@ -24,7 +24,7 @@ pub struct Profile {
     /// How busy that GPU's memory bandwidth is, 0 to 1.
     #[serde(default)]
     pub bandwidth_use: f64,
-    /// Memory of each GPU at its peak [GiB].
+    /// Memory of each GPU at its peak \[GiB\].
     #[serde(default)]
     pub gpu_memory_gib: f64,
     /// Share of the speed lost with all cores on the wrong socket, 0 to below 1.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::Behaviour;
 use windtunnel_traces::KnownBehaviours;
 
-use crate::behaviours::{self, Behaviours};
+use crate::behaviours::{self, Behaviours, Weighted};
 use crate::error::ExperimentError;
 
 /// How the jobs use their GPUs: each has the one that its row names, in a native table, or one of a
@@ -35,11 +34,8 @@ pub struct BehaviourMix {
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
     all: KnownBehaviours,
-    mixed: Mixed,
+    mixed: Weighted,
 }
-
-/// Behaviours, each with its weight.
-pub(crate) type Mixed = Arc<[(Arc<Behaviour>, u32)]>;
 
 impl BehaviourMix {
     /// A mix that is still to be looked up.
@@ -78,10 +74,10 @@ impl BehaviourMix {
     }
 
     /// The mix; none before it was looked up.
-    pub(crate) fn mixed(&self) -> Mixed {
+    pub(crate) fn mixed(&self) -> Weighted {
         self.known
             .as_ref()
-            .map_or_else(Mixed::default, |known| Arc::clone(&known.mixed))
+            .map_or_else(Weighted::default, |known| Arc::clone(&known.mixed))
     }
 
     /// Those that rows may name; none before they were looked up.

@@ -11,8 +11,8 @@ use windtunnel_policies::registry;
 use super::{IN_CODE, PlatformSpec, Pool, Scenario};
 use crate::error::ExperimentError;
 
-/// Delay before a job that ran out of GPU memory is started again, doubled each time, and its cap.
-const MEMORY_BACKOFF: (SimDuration, SimDuration) =
+/// Delay before a job that was refused after it was bound is started again, doubled each time, and its cap.
+const RETRY_DELAY: (SimDuration, SimDuration) =
     (SimDuration::from_secs(10), SimDuration::from_mins(6));
 
 impl Scenario {
@@ -50,8 +50,8 @@ impl Scenario {
         if let Some(timeout) = spec.gang_timeout {
             batch = batch.gang_timeout(timeout);
         }
-        if let Some(retries) = spec.memory_retries {
-            batch = batch.memory_retries(retries, MEMORY_BACKOFF.0, MEMORY_BACKOFF.1);
+        if let Some(retries) = spec.retries {
+            batch = batch.retries(retries, RETRY_DELAY.0, RETRY_DELAY.1);
         }
         let mut platform = Platform::new(&spec.name, policy)
             .detection_delay(spec.detection_delay)

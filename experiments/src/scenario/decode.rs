@@ -108,7 +108,7 @@ pub(super) const PLATFORM: Keys = Keys {
         "sharing",
         "slots_per_gpu",
         "mig_reconfigure",
-        "memory_retries",
+        "retries",
         "devices",
         "speed",
         "detection_delay",
@@ -443,7 +443,7 @@ fn platform(fields: &Fields<'_>) -> Read<PlatformSpec> {
         sharing: fields.word("sharing", SHARING)?.unwrap_or_default(),
         slots_per_gpu: fields.whole("slots_per_gpu", 1..=Sharing::MAX_SLOTS)?,
         mig_reconfigure: fields.duration("mig_reconfigure")?,
-        memory_retries: fields.whole("memory_retries", 0..=WHOLE_MAX)?,
+        retries: fields.whole("retries", 0..=WHOLE_MAX)?,
         devices: fields
             .word("devices", super::devices::DEVICES)?
             .unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! The `[workload]` table: its kind says which keys it takes.
 
+use std::ops::RangeInclusive;
+
 use toml::Spanned;
 use toml::de::DeValue;
 use windtunnel_core::SimDuration;
@@ -23,6 +25,7 @@ const DRAWN: Keys = Keys {
         "load",
         "pattern",
         "gpu_mix",
+        "gpu_parts",
         "run_median",
         "run_sigma",
         "run_min",
@@ -111,6 +114,7 @@ pub(super) fn keys_of(kind: &str) -> Keys {
     }
 }
 
+const PARTS_EXAMPLE: &str = "[thousandths of a GPU, weight], such as [250, 10]";
 const TENANT_EXAMPLE: &str = "[tenant, weight], such as [\"vision\", 25]";
 
 #[derive(Clone, Copy)]
@@ -203,7 +207,14 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
             .number_or_none("load", 1e-6..=1_000.0)?
             .unwrap_or(default.load),
         pattern: rate(fields, default.pattern)?,
-        gpu_mix: gpu_mix(fields)?.unwrap_or(default.gpu_mix),
+        gpu_mix: sizes(
+            fields,
+            "gpu_mix",
+            1..=1_000_000,
+            "[GPUs, weight], such as [8, 15]",
+        )?
+        .unwrap_or(default.gpu_mix),
+        gpu_parts: sizes(fields, "gpu_parts", 1..=999, PARTS_EXAMPLE)?.unwrap_or(default.gpu_parts),
         run_median: length("run_median", default.run_median)?,
         run_sigma: sigma("run_sigma", default.run_sigma)?,
         run_min: length("run_min", default.run_min)?,
@@ -277,20 +288,28 @@ fn rate(fields: &Fields<'_>, default: Rate) -> Read<Rate> {
     }
 }
 
-/// `[[GPUs, weight], …]`.
-fn gpu_mix(fields: &Fields<'_>) -> Read<Option<Vec<(u32, u32)>>> {
-    let Some(list) = fields.list("gpu_mix")? else {
+/// `[[size, weight], …]`; `example` says so in messages.
+fn sizes<T>(
+    fields: &Fields<'_>,
+    key: &str,
+    range: RangeInclusive<T>,
+    example: &str,
+) -> Read<Option<Vec<(T, u32)>>>
+where
+    T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
+{
+    let Some(list) = fields.list(key)? else {
         return Ok(None);
     };
     let pair = |value: &Spanned<DeValue<'_>>| {
-        let bad = |label: String| wrong(fields.source, value.span(), "gpu_mix", label);
+        let bad = |label: String| wrong(fields.source, value.span(), key, label);
         match value.get_ref() {
             DeValue::Array(pair) if pair.len() == 2 => {
-                let gpus = whole(pair[0].get_ref(), &(1..=1_000_000)).map_err(bad)?;
+                let size = whole(pair[0].get_ref(), &range).map_err(bad)?;
                 let weight = whole(pair[1].get_ref(), &(0..=1_000_000)).map_err(bad)?;
-                Ok((gpus, weight))
+                Ok((size, weight))
             }
-            _ => Err(bad("expected [GPUs, weight], such as [8, 15]".to_owned())),
+            _ => Err(bad(format!("expected {example}"))),
         }
     };
     list.into_iter()

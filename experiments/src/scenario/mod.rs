@@ -251,9 +251,10 @@ pub struct PlatformSpec {
     )]
     #[schemars(with = "String")]
     pub mig_reconfigure: Option<SimDuration>,
-    /// How often a job that ran out of GPU memory is started again before it is given up; not given: 6.
+    /// How often a job is started again that was refused after it was bound (its GPUs lack memory, or are
+    /// not aligned), after 10 s, 20 s, 40 s and so on, at most 6 min, before it is given up; not given: 6.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_retries: Option<u32>,
+    pub retries: Option<u32>,
     /// Who chooses devices inside a node: `count-only`, `arbitrary`, `nvidia-plugin`, `kubelet-` or
     /// `slurm-` with how strictly it aligns.
     #[serde(serialize_with = "text::devices")]
@@ -323,7 +324,7 @@ impl PlatformSpec {
             sharing: SharingMode::default(),
             slots_per_gpu: None,
             mig_reconfigure: None,
-            memory_retries: None,
+            retries: None,
             devices: Devices::default(),
             speed: SpeedWord::default(),
             detection_delay: SimDuration::ZERO,

@@ -97,6 +97,8 @@ pub struct Drawn {
     pub pattern: Rate,
     /// [GPUs of a job, weight], ….
     pub gpu_mix: Vec<(u32, u32)>,
+    /// [thousandths of a GPU that a job asks for, weight], …: drawn among those of `gpu_mix`.
+    pub gpu_parts: Vec<(u16, u32)>,
     /// Median of the log-normal run time.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
@@ -202,6 +204,7 @@ impl Drawn {
             load: drawn.load,
             pattern: Rate::OfficeHours,
             gpu_mix: drawn.gpu_mix.clone(),
+            gpu_parts: drawn.gpu_parts.clone(),
             run_median: drawn.run_median,
             run_sigma: drawn.run_sigma,
             run_min: drawn.run_min,
@@ -245,6 +248,7 @@ impl Drawn {
                 },
             },
             gpu_mix: self.gpu_mix.clone(),
+            gpu_parts: self.gpu_parts.clone(),
             run_median: self.run_median,
             run_sigma: self.run_sigma,
             run_min: self.run_min,

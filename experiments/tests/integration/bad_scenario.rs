@@ -46,7 +46,7 @@ error: unknown key `polcy`
    |
 25 | polcy = \"fifo\"
    | ^^^^^ did you mean `policy`? [[platforms]] takes: name, policy, gang_timeout, on_loss, sharing, \
-         slots_per_gpu, mig_reconfigure, memory_retries, devices, speed, detection_delay, driver_failure, driver_retry_min, driver_retry_max, limit, rdma, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
+         slots_per_gpu, mig_reconfigure, retries, devices, speed, detection_delay, driver_failure, driver_retry_min, driver_retry_max, limit, rdma, staff_usd_per_hour, staff_usd_per_gpu_hour, control_plane_usd_per_hour
 "
     );
     assert_eq!(place.entries(), ["ours.toml"]);
@@ -247,6 +247,13 @@ fn bad_values() {
         "gpu_mix",
         "[1, 6, 5]",
         "[GPUs, weight]",
+    );
+    bad(
+        "gpu_mix = [[1, 6]",
+        "gpu_parts = [[1000, 1]]\ngpu_mix = [[1, 6]",
+        "gpu_parts",
+        "[1000, 1]",
+        "it is from 1 to 999",
     );
     bad(
         "kind = \"synthetic\"",

@@ -26,7 +26,7 @@ fn measured() -> Option<Value> {
     }
     let missing = format!("skipped: {} is not there", path.display());
     assert!(std::env::var("CI").is_err(), "{missing}");
-    writeln!(std::io::stderr(), "{missing}").unwrap();
+    let _ = writeln!(std::io::stderr(), "{missing}");
     None
 }
 
@@ -70,7 +70,7 @@ impl Row<'_> {
             "{profile:<26} batch {batch:>5} {slow:>4} / {fast:<4} measured {measured:.3} model {model:.3} distance {:+.1} %",
             distance * 100.0
         );
-        writeln!(std::io::stderr(), "{line}").unwrap();
+        let _ = writeln!(std::io::stderr(), "{line}");
         Some(distance.abs())
     }
 }
@@ -102,7 +102,7 @@ fn check(from: usize, pairs: &[(&str, &str)]) -> Option<(usize, f64, f64)> {
         mean * 100.0,
         worst * 100.0
     );
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let _ = writeln!(std::io::stderr(), "{line}");
     Some((distances.len(), mean, worst))
 }
 

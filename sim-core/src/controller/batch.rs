@@ -33,9 +33,9 @@ pub enum OnLoss {
 /// `gang_timeout`: a gang of which some tasks are bound and some not, for this long since the first
 /// was, has all its tasks ended and recreated. `None` waits for ever, as plain pods do.
 ///
-/// `memory_retries`: a job one of whose tasks did not fit in the memory of its GPUs is started again
-/// after 10 s, 20 s, 40 s and so on, at most 6 min, up to six times (Kubernetes' `backoffLimit` and its
-/// delays); then it is given up.
+/// `retries`: a job one of whose tasks was refused after it was bound (its GPUs lack memory, or the agent
+/// finds none that are aligned) is started again after 10 s, 20 s, 40 s and so on, at most 6 min, up to six
+/// times (Kubernetes' `backoffLimit` and its delays); then it is given up.
 #[derive(Clone, Debug)]
 pub struct Batch {
     name: String,
@@ -43,12 +43,12 @@ pub struct Batch {
     gang_timeout: Option<SimDuration>,
     /// Retries wait base·2^(n−1), at most cap; `None` retries at once.
     backoff: Option<(SimDuration, SimDuration)>,
-    /// How often a job may run out of GPU memory and be started again.
-    memory_retries: u32,
+    /// How often a job may be refused and started again.
+    retries: u32,
     /// Delay before it is, base·2^(n−1), at most cap.
-    memory_backoff: (SimDuration, SimDuration),
-    /// How often jobs ran out of GPU memory so far.
-    out_of_memory: BTreeMap<JobRef, u32>,
+    retry_delay: (SimDuration, SimDuration),
+    /// How often jobs were refused so far.
+    refused: BTreeMap<JobRef, u32>,
     /// Jobs of which something is bound.
     bound: BTreeMap<JobRef, Bound>,
     /// Ends of the time that incomplete gangs have; those that `bound` does not name are void.
@@ -75,9 +75,9 @@ impl Batch {
             on_loss: OnLoss::Restart,
             gang_timeout: None,
             backoff: None,
-            memory_retries: 6,
-            memory_backoff: (SimDuration::from_secs(10), SimDuration::from_mins(6)),
-            out_of_memory: BTreeMap::new(),
+            retries: 6,
+            retry_delay: (SimDuration::from_secs(10), SimDuration::from_mins(6)),
+            refused: BTreeMap::new(),
             bound: BTreeMap::new(),
             timeouts: BinaryHeap::new(),
         }
@@ -114,38 +114,45 @@ impl Batch {
         self
     }
 
-    /// The same with another answer to running out of GPU memory: the n-th time a job does, it is started
-    /// again after base·2^(n−1), at most `cap`, up to `retries` times; then it ends as
-    /// [`OutOfMemory`](Outcome::OutOfMemory). Zero `retries` end it at once.
+    /// The same with another answer to refusals: the n-th time a job is refused, it is started again after
+    /// base·2^(n−1), at most `cap`, up to `retries` times; then it ends as
+    /// [`OutOfMemory`](Outcome::OutOfMemory) if that was why, else as [`Killed`](Outcome::Killed). Zero
+    /// `retries` end it at once.
     #[must_use]
-    pub fn memory_retries(mut self, retries: u32, base: SimDuration, cap: SimDuration) -> Self {
-        self.memory_retries = retries;
-        self.memory_backoff = (base, cap);
+    pub fn retries(mut self, retries: u32, base: SimDuration, cap: SimDuration) -> Self {
+        self.retries = retries;
+        self.retry_delay = (base, cap);
         self
     }
 
-    /// Counts that jobs ran out of memory, once each, and ends those of which that is enough. Returns
-    /// when each of the others may be started again.
-    fn count_out_of_memory(
+    /// Counts that jobs were refused, once each, and ends those of which that is enough. Returns when each
+    /// of the others may be started again.
+    fn count_refused(
         &mut self,
         view: &View<'_>,
         news: &News<'_>,
         out: &mut Lifecycle,
     ) -> BTreeMap<JobRef, SimTime> {
         let mut again = BTreeMap::new();
-        let ran_out = Some(TaskEnd::Refused(Refusal::OutOfMemory));
-        for change in news.tasks.iter().filter(|change| change.end == ran_out) {
+        for change in news.tasks {
+            let Some(TaskEnd::Refused(why)) = change.end else {
+                continue;
+            };
             let job = change.task.job;
             if again.contains_key(&job) || view.job(job).is_none() {
                 continue;
             }
-            let count = self.out_of_memory.entry(job).or_default();
+            let count = self.refused.entry(job).or_default();
             *count += 1;
-            if *count > self.memory_retries {
-                self.finish(job, Outcome::OutOfMemory, out);
+            if *count > self.retries {
+                let outcome = match why {
+                    Refusal::OutOfMemory => Outcome::OutOfMemory,
+                    _ => Outcome::Killed,
+                };
+                self.finish(job, outcome, out);
                 continue;
             }
-            let (base, cap) = self.memory_backoff;
+            let (base, cap) = self.retry_delay;
             let delay = base.saturating_mul(1 << (*count - 1).min(40)).min(cap);
             again.insert(job, view.now().saturating_add(delay));
         }
@@ -231,7 +238,7 @@ impl Batch {
 
     fn forget(&mut self, job: JobRef) {
         self.bound.remove(&job);
-        self.out_of_memory.remove(&job);
+        self.refused.remove(&job);
     }
 
     fn finish(&mut self, job: JobRef, outcome: Outcome, out: &mut Lifecycle) {
@@ -284,7 +291,7 @@ impl Controller for Batch {
                 _ => {}
             }
         }
-        let again = self.count_out_of_memory(view, news, out);
+        let again = self.count_refused(view, news, out);
         let finished = out.list.len();
         let mut lost = Vec::new();
         for change in news.tasks {

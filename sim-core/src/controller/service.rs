@@ -1,20 +1,19 @@
 //! A service: a set number of replicas that never finish.
 
 use super::{Controller, Interest, Lifecycle};
-use crate::device::Refusal;
 use crate::news::{JobNews, News};
 use crate::task::{TaskEnd, TaskState};
 use crate::time::SimDuration;
 use crate::view::View;
 
-/// Delay before the second attempt of a replica that ran out of memory, doubled each time, and its cap:
+/// Delay before the second attempt of a replica that was refused, doubled each time, and its cap:
 /// Kubernetes' `CrashLoopBackOff`.
 const CRASH_LOOP: (SimDuration, SimDuration) =
     (SimDuration::from_secs(10), SimDuration::from_mins(5));
 
-/// Keeps a set number of replicas: recreates every one that is lost, at once; one that ran
-/// out of GPU memory after 10 s, 20 s, 40 s and so on, at most 5 min. Following a demand
-/// curve is another controller's job.
+/// Keeps a set number of replicas: recreates every one that is lost, at once; one that was refused after
+/// it was bound (its GPUs lack memory, or are not aligned) after 10 s, 20 s, 40 s and so on, at most 5 min.
+/// Following a demand curve is another controller's job.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Service;
 
@@ -44,9 +43,9 @@ impl Controller for Service {
             .iter()
             .filter(|change| change.now == TaskState::Over)
         {
-            // One that does not fit in memory would fail again at once, for ever.
-            let out_of_memory = Some(TaskEnd::Refused(Refusal::OutOfMemory));
-            let not_before = (change.end == out_of_memory).then(|| {
+            // One that was refused would be refused again at once, for ever.
+            let refused = matches!(change.end, Some(TaskEnd::Refused(_)));
+            let not_before = refused.then(|| {
                 let delay = CRASH_LOOP
                     .0
                     .saturating_mul(1 << change.task.attempt.min(40));

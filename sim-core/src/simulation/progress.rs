@@ -115,7 +115,9 @@ impl Simulation {
         if entry.left == 0 && !entry.endless {
             self.work_done(slot, unit);
         } else {
-            self.mark_unit(slot, unit);
+            // A phase of its own is nothing to its neighbours, who know how it uses a GPU on the whole.
+            let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
+            self.scratch.mark_speed(entry, slot, unit);
         }
     }
 
@@ -322,8 +324,15 @@ impl Scratch {
     /// See [`Simulation::mark_unit`].
     #[inline]
     pub(super) fn mark_unit(&mut self, job: &mut Job, slot: u32, unit: usize) {
-        job.units[unit].moved = true;
-        if !std::mem::replace(&mut job.units[unit].dirty, true) {
+        let entry = &mut job.units[unit];
+        entry.moved = true;
+        self.mark_speed(entry, slot, unit);
+    }
+
+    /// Marks a unit whose speed is to be asked for again although it stays what and where it was.
+    #[inline]
+    pub(super) fn mark_speed(&mut self, entry: &mut Unit, slot: u32, unit: usize) {
+        if !std::mem::replace(&mut entry.dirty, true) {
             let unit = u32::try_from(unit).expect("at most 10^6 tasks");
             self.dirty_units.push((slot, unit));
         }

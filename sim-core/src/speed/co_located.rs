@@ -63,6 +63,8 @@ pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>)
                 let speed = mig(own, (compute, of.0), (memory, of.1));
                 shares.instance = shares.instance.min(speed);
             }
+            // Nobody else is on GPUs that it has the whole of.
+            Sharing::Mps if u32::from(task.grant.milli_each) == MILLI_PER_GPU => {}
             sharing if sharing.interferes() => {
                 shares.beside = shares.beside.min(least(own, task, sharing, beside));
             }

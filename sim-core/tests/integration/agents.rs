@@ -6,9 +6,9 @@ use crate::support::{FirstFit, job, run};
 use crate::topology::{Build, set};
 use windtunnel_core::topology::{Cpu, Topology};
 use windtunnel_core::{
-    Alignment, Arbitrary, Choice, CountOnly, DeviceChooser, DeviceRequest, DeviceSet, GpuRequest,
-    NodeFree, NodeModel, NodeState, NvidiaPlugin, Platform, Refusal, SlurmGres, Supply,
-    TaskRequest, TopologyAware, TopologyManager,
+    Alignment, Arbitrary, Batch, Choice, CountOnly, DeviceChooser, DeviceRequest, DeviceSet,
+    GpuRequest, NodeFree, NodeModel, NodeState, NvidiaPlugin, Outcome, Platform, Refusal,
+    SimDuration, SlurmGres, Supply, TaskRequest, TopologyAware, TopologyManager,
 };
 
 /// `count` of the `free` GPUs of a node with all its cores free.
@@ -214,6 +214,45 @@ fn slurm_chooses_by_sockets_and_links() {
     };
     let refused = choose_with(&mut enforce, &mesh, &[0, 1], 2, 8_000, &roomy);
     assert_eq!(refused, Err(Refusal::Alignment));
+}
+
+/// Three GPUs are never on one of two NUMA nodes with two each: the job is refused, bound and refused again,
+/// with the delays of Kubernetes' job controller, and given up. Two that would fit on one node go there
+/// once it is free.
+#[test]
+fn who_is_refused_tries_again_later_and_gives_up() {
+    let mut build = Build::new(Cpu::Skylake, 2);
+    for numa in [0, 0, 1, 1] {
+        let bridge = build.bridge(numa);
+        build.gpu(bridge, 3);
+    }
+    let model = NodeModel::gpus_only("v100", 4).with_topology(Arc::new(build.topology()));
+    let strict = |retries: Option<u32>| {
+        let mut platform = Platform::new("strict", FirstFit);
+        platform.pool_default.devices = Box::new(TopologyManager::new(Alignment::SingleNumaNode));
+        if let Some(retries) = retries {
+            let (second, minute) = (SimDuration::from_secs(1), SimDuration::from_mins(1));
+            platform = platform.batch(Batch::new().retries(retries, second, minute));
+        }
+        let supply = Supply::uniform(model.clone(), 1);
+        let (_, log) = run(supply, vec![job(3, 10)], platform, 10_000);
+        let record = &log.records[0];
+        (record.outcome, record.attempts, record.end)
+    };
+    let at = crate::support::at;
+    // 10 + 20 + 40 + 80 + 160 + 320 s.
+    assert_eq!(strict(None), (Some(Outcome::Killed), 7, at(630)));
+    assert_eq!(strict(Some(2)), (Some(Outcome::Killed), 3, at(3)));
+    assert_eq!(strict(Some(0)), (Some(Outcome::Killed), 1, at(0)));
+
+    // From 5 s on one GPU of each NUMA node is free: the pair is refused then and at 15 s, and finds two of
+    // one node at 35 s; they were free at 25 s.
+    let mut platform = Platform::new("strict", FirstFit);
+    platform.pool_default.devices = Box::new(TopologyManager::new(Alignment::SingleNumaNode));
+    let jobs = vec![job(1, 25), job(1, 5), job(1, 60), job(1, 5), job(2, 10)];
+    let (_, log) = run(Supply::uniform(model, 1), jobs, platform, 100);
+    let pair = log.records.iter().find(|record| record.job.0 == 4).unwrap();
+    assert_eq!((pair.start, pair.attempts), (Some(at(35)), 3));
 }
 
 /// Cores are taken near the GPUs, remembered and given back: the second job gets the second NUMA

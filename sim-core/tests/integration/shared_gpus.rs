@@ -214,7 +214,7 @@ fn who_never_fits_in_memory_is_given_up() {
         assert_eq!((log.records[0].attempts, log.records[0].end), (7, at(630)));
         assert_eq!(report.summary.count(Outcome::OutOfMemory), 1);
     }
-    let strict = Batch::new().memory_retries(0, secs(1), secs(1));
+    let strict = Batch::new().retries(0, secs(1), secs(1));
     let (_, log) = run(gpus_of_80(2), large(), shared(FOUR).batch(strict), 1_000);
     assert_eq!((log.records[0].attempts, log.records[0].end), (1, at(0)));
 }

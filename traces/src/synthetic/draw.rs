@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
+use smallvec::SmallVec;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::units::{MILLI_PER_GPU, PPM};
 use windtunnel_core::{
@@ -14,7 +15,7 @@ use super::{JOBS_MAX, Synthetic, SyntheticError};
 /// A job as drawn, all integers.
 #[derive(Clone, Copy, Debug)]
 struct Draft {
-    gpus: u32,
+    gpu_milli: u32,
     run_s: u64,
     duty_milli: u32,
     /// Estimate ÷ run time, in percent.
@@ -46,16 +47,16 @@ pub(super) fn generate(
         min: config.run_min.as_secs(),
         max: config.run_max.as_secs(),
     };
-    let target = config.load.map(|load| gpu_seconds(load, config));
+    let target = config.load.map(|load| milli_seconds(load, config));
     let drafts = drafts(config, seed, bounds, target)?;
     let factor = match (target, config.load) {
         (Some(target), Some(load)) => scale(&drafts, bounds, target).ok_or_else(|| {
             let total = |run_s: u64| {
-                let gpus = drafts
+                let milli = drafts
                     .iter()
-                    .map(|draft| u64::from(draft.gpus))
+                    .map(|draft| u64::from(draft.gpu_milli))
                     .sum::<u64>();
-                load_of(u128::from(gpus) * u128::from(run_s), config)
+                load_of(u128::from(milli) * u128::from(run_s), config)
             };
             SyntheticError::LoadOutOfReach {
                 wanted: load,
@@ -85,24 +86,26 @@ pub(super) fn generate(
         .collect())
 }
 
-/// GPU-seconds that make up a load.
+/// Thousandths of GPU-seconds that make up a load.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a load is above 0 and at most 1,000"
 )]
-fn gpu_seconds(load: f64, config: &Synthetic) -> u128 {
+fn milli_seconds(load: f64, config: &Synthetic) -> u128 {
     let ppm = (load * f64::from(PPM)).round() as u128;
-    ppm * u128::from(config.gpus) * u128::from(config.window.as_secs()) / u128::from(PPM)
+    let gpu_seconds = ppm * u128::from(config.gpus) * u128::from(config.window.as_secs());
+    gpu_seconds / u128::from(PPM) * u128::from(MILLI_PER_GPU)
 }
 
-/// The load that GPU-seconds make up, for messages.
+/// The load that thousandths of GPU-seconds make up, for messages.
 #[expect(clippy::cast_precision_loss, reason = "for messages only")]
-fn load_of(gpu_seconds: u128, config: &Synthetic) -> f64 {
-    gpu_seconds as f64 / (f64::from(config.gpus) * config.window.as_secs() as f64)
+fn load_of(milli_seconds: u128, config: &Synthetic) -> f64 {
+    let whole = f64::from(config.gpus) * config.window.as_secs() as f64;
+    milli_seconds as f64 / f64::from(MILLI_PER_GPU) / whole
 }
 
-/// All jobs; without a number of jobs, as many as it takes to demand `target` GPU-seconds.
+/// All jobs; without a number of jobs, as many as it takes to demand `target`.
 fn drafts(
     config: &Synthetic,
     seed: Seed,
@@ -133,14 +136,14 @@ fn drafts(
             bounds,
             &mut stream(seed, Purpose::Jobs, 0, u64::from(count)),
         );
-        demanded += u128::from(draft.gpus) * u128::from(draft.run_s);
+        demanded += u128::from(draft.gpu_milli) * u128::from(draft.run_s);
         drafts.push(draft);
     }
 }
 
 /// One job. A new property is drawn last, so that it does not shift the others.
 fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
-    let gpus = pick(&config.gpu_mix, |&(_, weight)| weight, rng);
+    let gpu_milli = gpu_milli(config, rng);
     let run = config.run_median.as_secs_f64() * log_normal(config.run_sigma, rng);
     let run_s = bounds.scaled(whole(run), FACTOR_ONE);
     let duty = duty(config.duty_mean, config.duty_spread, rng);
@@ -150,7 +153,7 @@ fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
     let end = rng.random_range(0..PPM);
     let (failed, cancelled) = (ppm(config.failed), ppm(config.cancelled));
     Draft {
-        gpus: config.gpu_mix[gpus].0,
+        gpu_milli,
         run_s,
         duty_milli: duty,
         estimate_percent: whole(100.0 * estimate).clamp(100, 2_000),
@@ -164,13 +167,27 @@ fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
     }
 }
 
-/// The smallest factor on run times with which `drafts` demand `target` GPU-seconds; `None` if they
-/// can't.
+/// What a job asks for, whole GPUs and parts of one alike, in one draw.
+fn gpu_milli(config: &Synthetic, rng: &mut StreamRng) -> u32 {
+    let whole = config
+        .gpu_mix
+        .iter()
+        .map(|&(gpus, weight)| (gpus.saturating_mul(MILLI_PER_GPU), weight));
+    let parts = config
+        .gpu_parts
+        .iter()
+        .map(|&(milli, weight)| (u32::from(milli), weight));
+    let mix: SmallVec<[(u32, u32); 16]> = whole.chain(parts).collect();
+    let place = pick(&mix, |&(_, weight)| weight, rng);
+    mix[place].0
+}
+
+/// The smallest factor on run times with which `drafts` demand `target`; `None` if they can't.
 fn scale(drafts: &[Draft], bounds: Bounds, target: u128) -> Option<u64> {
     let demand = |factor| -> u128 {
-        let each = drafts
-            .iter()
-            .map(|draft| u128::from(draft.gpus) * u128::from(bounds.scaled(draft.run_s, factor)));
+        let each = drafts.iter().map(|draft| {
+            u128::from(draft.gpu_milli) * u128::from(bounds.scaled(draft.run_s, factor))
+        });
         each.sum()
     };
     let (mut low, mut high) = (0, FACTOR_MAX);
@@ -205,10 +222,10 @@ fn job(
     run: SimDuration,
     tenant: TenantId,
 ) -> JobSpec {
-    let node = u32::from(config.gpus_per_node);
-    let (tasks, per_task) = match draft.gpus {
-        gpus if gpus > node => (gpus / node, node),
-        gpus => (1, gpus),
+    let node = u32::from(config.gpus_per_node) * MILLI_PER_GPU;
+    let (tasks, per_task) = match draft.gpu_milli {
+        milli if milli > node => (milli / node, node),
+        milli => (1, milli),
     };
     let heavy = if draft.cpu_heavy {
         config.cpu_heavy_factor
@@ -217,12 +234,16 @@ fn job(
     };
     // A heavy task stays within a node full of ordinary ones.
     let shares = per_task.saturating_mul(heavy).min(node.max(per_task));
-    let milli = u64::from(shares) * u64::from(config.cores_per_gpu) * 1_000;
+    let milli = u64::from(shares) * u64::from(config.cores_per_gpu);
+    let (count, part) = (per_task / MILLI_PER_GPU, per_task % MILLI_PER_GPU);
     let request = TaskRequest {
-        gpus: GpuRequest::Whole(u16::try_from(per_task).unwrap_or(u16::MAX)),
+        gpus: match u16::try_from(part) {
+            Ok(part) if part > 0 => GpuRequest::Milli(part),
+            _ => GpuRequest::Whole(u16::try_from(count).unwrap_or(u16::MAX)),
+        },
         models: 0,
         cpu: MilliCores(u32::try_from(milli).unwrap_or(u32::MAX)),
-        memory: Bytes(config.memory_per_gpu.0 * u64::from(per_task)),
+        memory: Bytes(config.memory_per_gpu.0 * u64::from(per_task) / u64::from(MILLI_PER_GPU)),
     };
     let estimate_s = (run.as_secs() * draft.estimate_percent).div_ceil(100);
     let estimate = up_to(estimate_s, 600);
@@ -236,7 +257,7 @@ fn job(
         let percent = whole(100.0 * factor);
         job = job.limit(up_to((estimate.as_secs() * percent).div_ceil(100), 60));
     }
-    if draft.gpus > 1 {
+    if draft.gpu_milli > MILLI_PER_GPU {
         job.profile.checkpoint = config.checkpoint;
     }
     job.request.tenant = tenant;

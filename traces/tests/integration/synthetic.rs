@@ -88,6 +88,36 @@ fn a_load_alone_takes_as_many_jobs_as_it_needs() {
     assert!((load - 0.5).abs() < 0.0005, "load {load}");
 }
 
+/// Parts of a GPU are drawn beside whole ones, count as what they are, and get their part of a GPU's
+/// cores and memory; without them nothing moves.
+#[test]
+fn parts_of_gpus_are_drawn_beside_whole_ones() {
+    let config = Synthetic {
+        gpu_mix: vec![(1, 25), (2, 25)],
+        gpu_parts: vec![(250, 25), (500, 25)],
+        cpu_heavy: 0.0,
+        ..Synthetic::campus()
+    };
+    let jobs = config.generate(Seed(5), &mut Names::default()).unwrap();
+    for milli in [250, 500, 1_000, 2_000] {
+        let share = percent(&jobs, |job| job.request.gpu_milli() == milli);
+        assert!((23..=27).contains(&share), "{share} % of {milli}");
+    }
+    let half = jobs.iter().find(|job| job.request.gpu_milli() == 500);
+    let request = half.unwrap().request.groups[0].request;
+    assert_eq!((request.cpu.0, request.memory.0), (6_000, 48 << 30));
+    assert!(half.unwrap().profile.checkpoint.is_none());
+    let load = WorkloadStats::of(&jobs).offered_load(config.gpus, config.window);
+    assert!((load - 0.9).abs() < 0.001, "load {load}");
+    let whole = Synthetic {
+        gpu_mix: vec![(1, 25), (2, 75)],
+        gpu_parts: Vec::new(),
+        ..config
+    };
+    let jobs = whole.generate(Seed(5), &mut Names::default()).unwrap();
+    assert!(jobs.iter().all(|job| job.request.gpu_milli() >= 1_000));
+}
+
 #[test]
 fn more_jobs_do_not_change_what_the_first_ask_for() {
     let many = Synthetic {
@@ -125,6 +155,13 @@ fn senseless_settings_are_named() {
             ..campus()
         },
         "synthetic workload, gpu_mix = `12`; hint: a job larger than a node must be a whole number of nodes",
+    );
+    check(
+        Synthetic {
+            gpu_parts: vec![(1_000, 1)],
+            ..campus()
+        },
+        "synthetic workload, gpu_parts = `1000`; hint: a part is from 1 to 999 thousandths of a GPU",
     );
     check(
         Synthetic {
