@@ -19,8 +19,10 @@ pub(super) fn command(file: Option<&Path>) -> Result<Verdict, ExperimentError> {
         let source = format!("{} ({})", profile.source, profile.verification);
         paragraph(&mut out, &source, 8);
     }
-    out += "\nIn a scenario: mix = [[\"NAME\", WEIGHT], ...] under [behaviours]; in a native table: the \
-            column `behaviour`.\n";
+    out.push('\n');
+    let how = "In a scenario: mix = [[\"NAME\", WEIGHT], ...] under [behaviours]; in a native table: the \
+               column `behaviour`.";
+    paragraph(&mut out, how, 0);
     print(&out);
     Ok(Verdict::Fine)
 }

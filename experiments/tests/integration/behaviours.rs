@@ -155,9 +155,11 @@ fn the_program_lists_them() {
     assert!(all.out.contains(notebook), "{}", all.out);
     let mine = "mine\n    busy all the time, as fast anywhere\n        me (general)\n";
     assert!(all.out.contains(mine), "{}", all.out);
-    let named = all.out.lines().filter(|line| !line.starts_with(' '));
-    // Each has a line of its own, and the last two say how they are used.
-    assert!(named.count() >= windtunnel::Behaviours::embedded().profiles().len() + 1);
+    let names = all.out.lines().take_while(|line| !line.is_empty());
+    let names = names.filter(|line| !line.starts_with(' '));
+    let embedded = windtunnel::Behaviours::embedded().profiles().len();
+    assert_eq!(names.count(), embedded + 1);
+    assert!(all.out.lines().all(|line| line.chars().count() <= 80));
     let none = place.run("behaviours none.toml");
     assert_eq!(none.code, Some(2), "{}", none.out);
 }
