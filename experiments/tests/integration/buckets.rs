@@ -8,7 +8,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use windtunnel::core::{Bucket, LedgerReport, SimDuration};
+use windtunnel::core::{
+    Bucket, DriverFailures, Elastic, JobList, JobSpec, LedgerReport, NodeModel, Platform, PoolId,
+    PoolSpec, Ppm, RunOptions, SimDuration, SimTime, Simulation, Supply, TaskRequest,
+};
+use windtunnel::policies::testing::{Greedy, NodeProvisioner};
 use windtunnel::{Comparison, Saves, Scenario, Sweep, Workload};
 
 /// How the mechanism is switched off.
@@ -20,7 +24,7 @@ enum Off {
 }
 
 /// A bucket, and how what drives it is switched off. All buckets but `provisioning`: no platform of a
-/// scenario starts nodes yet, so that one has its test in code, `policies/tests/seams/provisioning.rs`.
+/// scenario starts nodes yet, so that one is made in code, at the end.
 const CASES: [(Bucket, Off); 14] = [
     (Bucket::Down, Off::Platform("drivers in the image")),
     (Bucket::IdleNoDemand, Off::Change(five_times_the_work)),
@@ -191,4 +195,44 @@ fn crowded_gpus_do_less_than_lone_ones() {
     // Each is granted a third of a GPU in both: 24 jobs at their speed, 8 jobs at full speed.
     let (together, alone) = (useful(0), useful(2));
     assert!(together < alone, "{together} {alone}");
+}
+
+/// Jobs of five minutes, an hour apart, on a node that is rented for each and takes ten minutes to boot.
+/// A driver that does not come up half of the time makes it worse; a node that stays is idle instead.
+#[test]
+fn nodes_that_boot_longer_than_they_are_used_are_provisioning() {
+    let minutes = SimDuration::from_mins;
+    let paid_for = |min: u32, driver: Ppm| {
+        let elastic = Elastic {
+            min,
+            max: 2,
+            request_delay: minutes(1),
+            boot_delay: minutes(10),
+        };
+        let model = NodeModel::gpus_only("h100", 8);
+        let supply = Supply::new(vec![PoolSpec::rented("cloud", model, elastic)]);
+        let job = |n: u64| {
+            let submit = SimTime::ZERO + SimDuration::from_hours(n);
+            JobSpec::new(submit, TaskRequest::gpus(8), minutes(5))
+        };
+        let scaler = NodeProvisioner::new(PoolId(0), minutes(1), minutes(1));
+        let platform = Platform::from(Greedy).autoscaler(scaler);
+        let platform = platform.driver_failures(DriverFailures {
+            probability: driver,
+            ..DriverFailures::default()
+        });
+        let jobs = JobList::new((0..10).map(job).collect());
+        let simulation = Simulation::new(supply, jobs, platform, RunOptions::default()).unwrap();
+        simulation.run().unwrap().ledger.unwrap()
+    };
+    let booted = paid_for(0, Ppm::ZERO);
+    assert_eq!(booted.gpu_seconds(Bucket::Provisioning), 10 * 8 * 600);
+    assert_eq!(booted.gpu_seconds(Bucket::AllocatedUseful), 10 * 8 * 300);
+    assert_eq!(largest(&booted).0, Bucket::Provisioning);
+    let tried = paid_for(0, Ppm(500_000));
+    assert!(tried.amount(Bucket::Provisioning) > booted.amount(Bucket::Provisioning));
+    assert_eq!(largest(&tried).0, Bucket::Provisioning);
+    let kept = paid_for(1, Ppm::ZERO);
+    assert_eq!(kept.amount(Bucket::Provisioning), 0);
+    assert_eq!(largest(&kept).0, Bucket::IdleNoDemand);
 }
