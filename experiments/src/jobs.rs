@@ -16,10 +16,10 @@ use windtunnel_traces::{
     PhillyReader, RowCounts, RowIssue, Strictness, SwfReader, WorkloadStats,
 };
 
-use crate::behaviours::Behaving;
+use crate::behaviours::{Behaving, Behaviours};
 use crate::error::ExperimentError;
 use crate::facts::{JobFacts, in_time, none_in_time, refuse_unix_time};
-use crate::scenario::{Log, Scenario, Table, Workload};
+use crate::scenario::{BehaviourMix, Log, Scenario, Table, Workload};
 
 /// Most row issues that are kept to be shown.
 const ISSUES_KEPT: usize = 5;
@@ -129,7 +129,7 @@ impl<'a> JobSource<'a> {
             Workload::Openb(_) | Workload::OpenbFill(_) => {
                 read_all(openb(table)?, table, &mut names)?
             }
-            _ => read_all(native(table)?, table, &mut names)?,
+            _ => read_all(native(self.scenario, table)?, table, &mut names)?,
         };
         trace.counts = loaded.counts;
         trace.issues = worst(loaded.issues);
@@ -140,11 +140,15 @@ impl<'a> JobSource<'a> {
     /// The jobs of the seed at a place, with their behaviours.
     pub(crate) fn jobs(&self, place: usize) -> Result<Jobs, ExperimentError> {
         let (jobs, names) = self.plain_jobs(place)?;
-        let Some(behaviours) = &self.scenario.behaviours else {
+        let behaviours = self.scenario.behaviours.as_ref();
+        let Some(mix) = behaviours
+            .map(BehaviourMix::mixed)
+            .filter(|mix| !mix.is_empty())
+        else {
             return Ok((jobs, names));
         };
         let seed = Seed(self.scenario.run.seeds[place]);
-        let jobs = Behaving::new(jobs, behaviours.known(), seed);
+        let jobs = Behaving::new(jobs, mix, seed);
         Ok((Box::new(jobs), names))
     }
 
@@ -174,7 +178,10 @@ impl<'a> JobSource<'a> {
             Workload::Poisson(stream) => {
                 Ok((Box::new(stream.generator().stream(seed)?), Names::default()))
             }
-            Workload::Native(table) => Ok((first_of(native(table)?, table), Names::default())),
+            Workload::Native(table) => Ok((
+                first_of(native(self.scenario, table)?, table),
+                Names::default(),
+            )),
             Workload::Helios(table) => Ok((first_of(helios(table)?, table), Names::default())),
             Workload::Openb(table) => Ok((first_of(openb(table)?, table), Names::default())),
             Workload::Philly(table) => Ok((first_of(philly(table)?, table), Names::default())),
@@ -303,8 +310,18 @@ fn strictness(table: &Table) -> Strictness {
     }
 }
 
-fn native(table: &Table) -> Result<NativeReader<Decoded<File>>, ExperimentError> {
-    Ok(NativeReader::open(&table.path)?.with_strictness(strictness(table)))
+/// A native table, whose rows may name the behaviours of the scenario, or of the program.
+fn native(
+    scenario: &Scenario,
+    table: &Table,
+) -> Result<NativeReader<Decoded<File>>, ExperimentError> {
+    let behaviours = match &scenario.behaviours {
+        Some(behaviours) => behaviours.all(),
+        None => Behaviours::embedded().ready()?,
+    };
+    Ok(NativeReader::open(&table.path)?
+        .with_behaviours(behaviours)
+        .with_strictness(strictness(table)))
 }
 
 fn helios(table: &Table) -> Result<HeliosReader<Decoded<File>>, ExperimentError> {

@@ -119,7 +119,7 @@ mod table;
 pub use error::{TraceError, TraceErrorKind};
 pub use helios::HeliosReader;
 pub use issue::{Action, ISSUES_LISTED_MAX, Notes, Problem, RowCounts, RowIssue, Strictness};
-pub use native::{Kinds, NATIVE_VERSION, NativeReader, write_native};
+pub use native::{Kinds, KnownBehaviours, NATIVE_VERSION, NativeReader, write_native};
 pub use open::{Decoded, Encoding, decode, open};
 pub use openb::OpenbReader;
 pub use philly::PhillyReader;

@@ -32,6 +32,7 @@
 //! | `ending` | `completed`, `failed`, `cancelled` | `completed` | how it ends in truth once the duration is over |
 //! | `attrs` | `k=v;k=v` | none | attributes |
 //! | `level` | `node`, `domain`, `rack`, `pod` | none | what all tasks of a gang must share |
+//! | `behaviour` | name | none | how it uses its GPUs, one of those given to the reader |
 //!
 //! Times, memory and duty round to the nearest nanosecond, byte and millionth.
 //!
@@ -50,6 +51,7 @@
 //! ```
 
 mod kinds;
+mod known;
 mod parse;
 mod write;
 
@@ -64,6 +66,7 @@ use crate::rows::{Format, JobReader};
 use crate::table::{Columns, Header, Row, Unknown};
 
 pub use kinds::Kinds;
+pub use known::KnownBehaviours;
 pub use write::write_native;
 
 /// Version line of the schema.
@@ -98,9 +101,10 @@ enum Column {
     Ending,
     Attrs,
     Level,
+    Behaviour,
 }
 
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "job_id",
     "submit_s",
     "duration_s",
@@ -124,11 +128,12 @@ const NAMES: [&str; 23] = [
     "ending",
     "attrs",
     "level",
+    "behaviour",
 ];
 
 const REQUIRED: usize = 4;
 
-const _: () = assert!(NAMES.len() == Column::Level as usize + 1);
+const _: () = assert!(NAMES.len() == Column::Behaviour as usize + 1);
 
 const ENDINGS: [(&str, Ending); 3] = [
     ("completed", Ending::Completes),
@@ -141,6 +146,7 @@ const ENDINGS: [(&str, Ending); 3] = [
 pub struct Native {
     columns: Columns,
     kinds: Kinds,
+    behaviours: KnownBehaviours,
     /// The last queue that an id is left for was named; one more would be too many.
     queues_full: bool,
 }
@@ -150,6 +156,13 @@ impl<R: std::io::Read> NativeReader<R> {
     #[must_use]
     pub fn with_kinds(mut self, kinds: Kinds) -> Self {
         self.format.kinds = kinds;
+        self
+    }
+
+    /// The same reader with behaviours that jobs may name.
+    #[must_use]
+    pub fn with_behaviours(mut self, behaviours: KnownBehaviours) -> Self {
+        self.format.behaviours = behaviours;
         self
     }
 }
@@ -162,6 +175,7 @@ impl Format for Native {
         Ok(Self {
             columns: Columns::find(header, &NAMES, REQUIRED, Unknown::Refuse)?,
             kinds: Kinds::default(),
+            behaviours: KnownBehaviours::default(),
             queues_full: false,
         })
     }
@@ -250,6 +264,7 @@ impl Format for Native {
             }
         };
         truth.ending = parse::or_default(cell(Column::Ending), parse::ending)?;
+        truth.behaviour = self.behaviours.of(cell(Column::Behaviour))?;
         Ok(job)
     }
 }

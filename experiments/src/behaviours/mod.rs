@@ -4,11 +4,12 @@ mod mix;
 mod profile;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use toml::Spanned;
 use windtunnel_core::Behaviour;
+use windtunnel_traces::KnownBehaviours;
 
 pub(crate) use mix::{Behaving, Weighted};
 pub use profile::Profile;
@@ -48,10 +49,12 @@ impl Behaviours {
     /// Never: a test reads them.
     #[must_use]
     pub fn embedded() -> Self {
-        let none = Vec::new();
-        let read = read(EMBEDDED, "behaviours.toml", none);
-        let profiles = read.expect("a test reads the embedded behaviours");
-        Self { profiles }
+        static PROFILES: LazyLock<Behaviours> = LazyLock::new(|| {
+            let read = read(EMBEDDED, "behaviours.toml", Vec::new());
+            let profiles = read.expect("a test reads the embedded behaviours");
+            Behaviours { profiles }
+        });
+        PROFILES.clone()
     }
 
     /// Those and the ones of a file.
@@ -59,11 +62,7 @@ impl Behaviours {
     /// # Errors
     /// It can't be read, or something is wrong in it: with line, column and a hint.
     pub fn with_file(path: &Path) -> Result<Self, ExperimentError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| ExperimentError::Read {
-            path: path.to_owned(),
-            cause,
-        })?;
-        Self::with_text(&text, &path.display().to_string())
+        Self::with_text(&text_of(path)?, &path.display().to_string())
     }
 
     /// Those and the ones of a text; `file` is its name in messages.
@@ -98,19 +97,42 @@ impl Behaviours {
         })
     }
 
-    /// The behaviours of a mix, ready to be given to jobs.
+    /// All of them, ready to be given to jobs.
+    ///
+    /// # Errors
+    /// A profile that [`Profile::behaviour`] refuses; those that were read were all taken.
+    pub fn ready(&self) -> Result<KnownBehaviours, ExperimentError> {
+        let one = |profile: &Profile| {
+            let behaviour = profile.behaviour().map_err(|error| {
+                ExperimentError::setting(format!("behaviour `{}`", profile.name), error)
+            })?;
+            Ok(Arc::new(behaviour))
+        };
+        let ready: Result<Vec<_>, ExperimentError> = self.profiles.iter().map(one).collect();
+        Ok(KnownBehaviours::new(ready?))
+    }
+
+    /// The behaviours of a mix, as `ready` has them.
     pub(crate) fn mixed(
         &self,
+        ready: &KnownBehaviours,
         mix: &[(String, u32)],
     ) -> Result<Vec<(Arc<Behaviour>, u32)>, ExperimentError> {
-        let one = |(name, weight): &(String, u32)| {
-            let behaviour = self.named(name)?.behaviour();
-            let behaviour = behaviour
-                .map_err(|error| ExperimentError::setting(format!("behaviour `{name}`"), error))?;
-            Ok((Arc::new(behaviour), *weight))
-        };
-        mix.iter().map(one).collect()
+        let mut mixed = Vec::with_capacity(mix.len());
+        for (name, weight) in mix {
+            let name = &self.named(name)?.name;
+            mixed.extend(ready.named(name).map(|known| (Arc::clone(known), *weight)));
+        }
+        Ok(mixed)
     }
+}
+
+/// The text of a file.
+pub(crate) fn text_of(path: &Path) -> Result<String, ExperimentError> {
+    std::fs::read_to_string(path).map_err(|cause| ExperimentError::Read {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// Adds the profiles of a text to others.

@@ -51,6 +51,15 @@ pub(super) enum Command {
     Schema,
     /// Lists the policies and their parameters.
     Policies,
+    /// Lists the behaviours that jobs may have: how kinds of jobs use their GPUs.
+    ///
+    /// A scenario gives them to its jobs by weight (`mix` of `[behaviours]`), a native table by its column
+    /// `behaviour`. docs/MODELS.md says what each figure does.
+    Behaviours {
+        /// A TOML file of your own, listed after those of the program.
+        #[arg(value_name = "FILE.toml")]
+        file: Option<PathBuf>,
+    },
     /// Prints a scenario that comes with the program, to be copied and changed.
     Scenario {
         /// Its name: `campus`, or `claim-…` as in docs/VALIDATION.md.

@@ -4,6 +4,7 @@
 
 mod args;
 mod bars;
+mod behaviours;
 mod compare;
 mod diff;
 mod differences;
@@ -46,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Topo(options) => topo::command(&options),
         Command::Schema => schema(),
         Command::Policies => policies(),
+        Command::Behaviours { file } => behaviours::command(file.as_deref()),
         Command::Scenario { name } => scenario(&name),
     };
     match done {

@@ -124,9 +124,8 @@ impl Scenario {
         if let Some(cluster) = &mut self.cluster {
             cluster.path = folder.join(&cluster.path);
         }
-        let own = self.behaviours.as_mut();
-        if let Some(file) = own.and_then(|behaviours| behaviours.file.as_mut()) {
-            *file = folder.join(&*file);
+        if let Some(behaviours) = &mut self.behaviours {
+            behaviours.resolve(folder);
         }
     }
 

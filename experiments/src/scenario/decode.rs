@@ -6,7 +6,7 @@ use windtunnel_policies::registry;
 
 use super::decode_workload::{weighted, workload};
 use super::fabric::{FabricSpec, Oversubscription};
-use super::faults::{FAULTS, Faults, faults};
+use super::faults::{FAULTS, Faults, check_pools, faults};
 use super::fields::{Fields, Keys, whole, wrong};
 use super::hardware;
 use super::sharing::{self, SHARING};
@@ -14,6 +14,7 @@ use super::source::{Source, SourceError};
 use super::{
     BehaviourMix, Cluster, IN_CODE, PlatformSpec, Pool, Rented, Run, Scenario, Staff, text,
 };
+use crate::error::ExperimentError;
 
 /// Most seeds of a scenario.
 const SEEDS_MAX: usize = 100_000;
@@ -41,8 +42,8 @@ pub(super) const RUN: Keys = Keys {
 };
 pub(super) const BEHAVIOURS: Keys = Keys {
     what: "[behaviours]",
-    required: &["mix"],
-    optional: &["file"],
+    required: &[],
+    optional: &["mix", "file", "toml"],
 };
 pub(super) const POOL: Keys = Keys {
     what: "[[pools]]",
@@ -172,6 +173,10 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             .map_or(Ok(Staff::default()), |f| staff(&f))?,
         platforms: named("platforms", &top, &platforms, platform)?,
     };
+    if let (Some(fields), None) = (top.table("faults", &FAULTS)?, &scenario.cluster) {
+        let names: Vec<&str> = scenario.pools.iter().map(|pool| &*pool.name).collect();
+        check_pools(&fields, &names)?;
+    }
     sharing::check((&scenario.pools, &pools), (&scenario.platforms, &platforms))?;
     Ok(scenario)
 }
@@ -248,20 +253,35 @@ fn seeds(fields: &Fields<'_>) -> Read<Vec<u64>> {
 
 fn behaviours(fields: &Fields<'_>) -> Read<BehaviourMix> {
     let example = "[behaviour, weight], such as [\"vision-training\", 30]";
-    let mix = weighted(fields, "mix", example)?.unwrap_or_default();
-    if mix.iter().all(|(_, weight)| *weight == 0) {
-        return Err(fields.wrong("mix", format!("it has at least one {example}")));
-    }
+    let mix = weighted(fields, "mix", example)?;
     let file = match fields.value("file") {
         Some(_) => Some(fields.name("file")?.into()),
         None => None,
     };
-    let mixed = BehaviourMix::new(file, mix);
+    let mut mixed = BehaviourMix::new(file, mix.clone().unwrap_or_default());
+    mixed.toml = fields.text("toml")?.map(str::to_owned);
+    let has_own = mixed.file.is_some() || mixed.toml.is_some();
+    if mixed.file.is_some() && mixed.toml.is_some() {
+        return Err(fields.wrong("toml", "give a `file` of behaviours, or its text as `toml`"));
+    }
+    if mix.is_none() && !has_own {
+        let label =
+            format!("it has at least one {example}; or a `file`, for rows that name theirs");
+        return Err(fields
+            .source
+            .error(fields.at.clone(), "`mix` is missing", label));
+    }
+    if mix.is_some() && mixed.mix.iter().all(|(_, weight)| *weight == 0) {
+        return Err(fields.wrong("mix", format!("it has at least one {example}")));
+    }
     // A file's own are looked at later, where paths are known.
     if mixed.file.is_none()
         && let Err(error) = mixed.clone().read()
     {
-        return Err(fields.wrong("mix", error.to_string()));
+        return Err(match error {
+            ExperimentError::Scenario(error) => error,
+            error => fields.wrong("mix", error.to_string()),
+        });
     }
     Ok(mixed)
 }

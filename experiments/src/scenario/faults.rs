@@ -305,6 +305,23 @@ pub(super) fn faults(fields: &Fields<'_>) -> Read<Faults> {
     Ok(read)
 }
 
+/// Whether the pools that windows are for exist, as far as they are listed in the file.
+pub(super) fn check_pools(fields: &Fields<'_>, known: &[&str]) -> Read<()> {
+    for window in fields.tables("maintenance", &MAINTENANCE)? {
+        for value in window.list("pools")?.unwrap_or_default() {
+            let toml::de::DeValue::String(name) = value.get_ref() else {
+                continue;
+            };
+            if !known.contains(&&**name) {
+                let hint = did_you_mean(name, known.iter().copied());
+                let label = format!("{hint}the pools are: {}", known.join(", "));
+                return Err(wrong(fields.source, value.span(), "pools", label));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn maintenance(fields: &Fields<'_>) -> Read<Maintenance> {
     let mut pools = Vec::new();
     for value in fields.list("pools")?.unwrap_or_default() {

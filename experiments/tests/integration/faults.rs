@@ -139,12 +139,11 @@ fn bad_faults_point_at_their_place() {
         "bad value for `checkpoint_interval`",
         "give checkpoint_cost",
     );
-    let unknown = with(&window("length = \"2 h\"\npools = [\"labs\"]"));
-    let error = Scenario::from_toml(&unknown, "faults.toml")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("no pool `labs`"), "{error}");
-    assert!(error.contains("did you mean `lab`?"), "{error}");
+    check(
+        &window("length = \"2 h\"\npools = [\"labs\"]"),
+        "bad value for `pools`",
+        "did you mean `lab`? the pools are: lab",
+    );
 }
 
 /// Down time of the first platform and seed, in GPU-seconds.

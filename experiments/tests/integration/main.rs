@@ -7,6 +7,7 @@
 mod bad_input;
 mod bad_scenario;
 mod behaviours;
+mod buckets;
 mod claims;
 mod diff;
 mod explain;

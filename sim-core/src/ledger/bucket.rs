@@ -24,9 +24,9 @@ pub enum Bucket {
     AllocatedWaiting = 8,
     /// Granted beyond the request.
     AllocatedRounding = 9,
-    /// Waiting on slow links. Stays zero until speed models with topology exist.
+    /// Waiting on slow links and far cores, against the best placement of that size.
     AllocatedStalled = 10,
-    /// Lost to co-located jobs. Stays zero until pools can be shared beyond fractions.
+    /// Lost to co-located jobs.
     AllocatedInterference = 11,
     /// The job's own duty cycle below one.
     AllocatedUnderused = 12,

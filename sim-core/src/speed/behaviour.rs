@@ -24,6 +24,7 @@ use crate::units::{Bytes, PPM, Ppm};
 /// });
 /// assert_eq!(resnet.check(), Ok(()));
 /// assert_eq!(resnet.speed_on("a100"), 2_300_000);
+/// assert_eq!(resnet.speed_on("a100-sxm4-80"), 2_300_000); // one of them
 /// assert_eq!(resnet.speed_on("t4"), 1_000_000); // not known: as the reference
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Behaviour {
     /// Memory it takes of each GPU at its peak.
     pub gpu_memory: Bytes,
     /// Speed on GPU models over that on its reference model \[ppm\], by name; models that are not
-    /// named are as fast as the reference.
+    /// named are as fast as the reference, see [`speed_on`](Self::speed_on).
     pub gpu_speeds: Vec<(String, u32)>,
     /// What it has to say to its other GPUs, and what that costs.
     pub traffic: Traffic,
@@ -82,12 +83,18 @@ impl Behaviour {
         }
     }
 
-    /// Speed on a GPU model over that on the reference model \[ppm\]. Compares names: speed models
-    /// remember the answer.
+    /// Speed on a GPU model over that on the reference model \[ppm\]. A name stands for its variants,
+    /// unless a longer one is known: `h100` for `h100-sxm5-80`, and not for `h1000`. Compares names:
+    /// speed models remember the answer.
     #[must_use]
     pub fn speed_on(&self, gpu_model: &str) -> u32 {
-        let known = self.gpu_speeds.iter().find(|(name, _)| name == gpu_model);
-        known.map_or(PPM, |&(_, speed)| speed)
+        let names = |name: &str| {
+            let rest = gpu_model.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let known = self.gpu_speeds.iter().filter(|(name, _)| names(name));
+        let closest = known.max_by_key(|(name, _)| name.len());
+        closest.map_or(PPM, |&(_, speed)| speed)
     }
 
     /// Checks what speed models rely on.

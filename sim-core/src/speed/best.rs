@@ -58,6 +58,7 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct BestPlacements {
     sites: Vec<Site>,
+    /// As the supply's, with RDMA: what a platform leaves switched off, its jobs wait for.
     fabric: Fabric,
     known: RwLock<Known>,
 }
@@ -82,7 +83,10 @@ impl BestPlacements {
         };
         Self {
             sites: supply.pools.iter().map(site).collect(),
-            fabric: supply.fabric,
+            fabric: Fabric {
+                rdma: true,
+                ..supply.fabric
+            },
             known: RwLock::default(),
         }
     }

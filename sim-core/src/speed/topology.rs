@@ -47,7 +47,7 @@ impl TopologySpeed {
     }
 
     /// Seconds of a step at the best placement of so many GPUs, `gpus_each` to a task, on a pool of the
-    /// supply; `None` for a job without steps.
+    /// supply, with RDMA where its cards can do it; `None` for a job without steps.
     #[must_use]
     pub fn best_step(
         &self,

@@ -13,12 +13,12 @@ use crate::error::{TraceError, TraceErrorKind};
 
 /// Writes jobs as the native table, all columns, in the order given.
 ///
-/// Reading it back with the same names and kinds gives the same jobs. `names` and `kinds` are those
-/// the jobs were made with.
+/// Reading it back with the same names, kinds and behaviours gives the same jobs. `names` and `kinds`
+/// are those the jobs were made with; of a behaviour only the name is written.
 ///
 /// # Errors
 /// The writer below fails, or a job is beyond the format: several task groups, work per task,
-/// attributes of a group, times past 146 years, memory past 10⁹ GiB, or names with line
+/// attributes of a group, a behaviour without a name, times past 146 years, memory past 10⁹ GiB, or names with line
 /// breaks or with the marks `|`, `;`, `=` where those separate.
 ///
 /// ```
@@ -134,6 +134,12 @@ impl Cells {
         self.ending(truth.ending);
         self.attrs(job, names)?;
         self.word(group.level.map_or("", Level::name));
+        match truth.behaviour.as_deref() {
+            Some(behaviour) if behaviour.name.is_empty() => {
+                return Err("a behaviour without a name");
+            }
+            behaviour => self.name(behaviour.map_or("", |known| known.name.as_str()), &[])?,
+        }
         assert_eq!(self.ends.len(), NAMES.len(), "one cell per column");
         Ok(())
     }

@@ -218,7 +218,7 @@ fn headers() {
     check_error(
         "# windtunnel-jobs v1\njob_id,start,gpus,colour\n",
         TraceErrorKind::Header,
-        "error at jobs.csv:2: unknown columns `start`, `colour`, missing columns `submit_s`, `duration_s`; hint: known: job_id, submit_s, duration_s, gpus, tasks, gpu_model, cpus, memory_gib, advance, kind, limit_s, estimate_s, priority, tenant, queue, startup_s, restart_s, duty, checkpoint_interval_s, checkpoint_cost_s, ending, attrs, level",
+        "error at jobs.csv:2: unknown columns `start`, `colour`, missing columns `submit_s`, `duration_s`; hint: known: job_id, submit_s, duration_s, gpus, tasks, gpu_model, cpus, memory_gib, advance, kind, limit_s, estimate_s, priority, tenant, queue, startup_s, restart_s, duty, checkpoint_interval_s, checkpoint_cost_s, ending, attrs, level, behaviour",
     );
     check_error(
         "# windtunnel-jobs v1\njob_id,gpus\n",

@@ -1,11 +1,13 @@
 //! The native table: every column, and back.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use windtunnel_core::{
-    Advance, Bytes, Checkpoint, ControllerId, Ending, GpuRequest, JobSpec, MilliCores, Names, Ppm,
-    SimDuration, SimTime, TaskRequest, Work,
+    Advance, Behaviour, Bytes, Checkpoint, ControllerId, Ending, GpuRequest, JobSpec, MilliCores,
+    Names, Ppm, SimDuration, SimTime, TaskRequest, Work,
 };
-use windtunnel_traces::{Kinds, NativeReader, TraceErrorKind, open, write_native};
+use windtunnel_traces::{Kinds, KnownBehaviours, NativeReader, TraceErrorKind, open, write_native};
 
 use crate::support::{gzip, sample};
 
@@ -140,6 +142,8 @@ fn what_the_table_cannot_hold_is_refused() {
     check(each, "work per task");
     check(job().named("two\nlines"), "a line break in a name");
     check(job().kind(ControllerId(9)), "a kind without a name");
+    let unnamed = Arc::new(Behaviour::new(""));
+    check(job().behaviour(unnamed), "a behaviour without a name");
 }
 
 #[test]
@@ -159,6 +163,42 @@ fn profiles_of_mig_are_shares() {
     ];
     assert_eq!(gpus.collect::<Vec<_>>(), shares);
     assert_eq!(trace.counts.dropped, 1, "no share is served by 4g");
+}
+
+#[test]
+fn behaviours_are_those_that_the_reader_was_given() {
+    let known = ["bert", "resnet"].map(|name| Arc::new(Behaviour::new(name)));
+    let known = KnownBehaviours::new(known);
+    let head = "# windtunnel-jobs v1\njob_id,submit_s,duration_s,gpus,behaviour\n";
+    let text = format!("{head}a,0,1,1,resnet\nb,0,1,1,\nc,0,1,1,resnets\nd,0,1,1,bert\n");
+    let read = |text: &str, known: &KnownBehaviours| {
+        let reader = NativeReader::new(text.as_bytes(), "jobs.csv").unwrap();
+        let reader = reader.with_behaviours(known.clone());
+        reader.read_all(&mut Names::default()).unwrap()
+    };
+    let trace = read(&text, &known);
+    let names = |jobs: &[JobSpec]| -> Vec<Option<String>> {
+        let name = |job: &JobSpec| Some(job.profile.behaviour.as_ref()?.name.clone());
+        jobs.iter().map(name).collect()
+    };
+    let expected = [Some("resnet".to_owned()), None, Some("bert".to_owned())];
+    assert_eq!(names(&trace.jobs), expected);
+    let issue = &trace.issues[0];
+    assert_eq!((issue.line, issue.field), (5, Some("behaviour")));
+    assert_eq!(issue.what(), "`resnets` is unknown");
+    assert!(issue.hint.contains("did you mean `resnet`?"), "{issue:?}");
+    // A row by itself: whoever reads without behaviours drops those rows, and says so.
+    let none = read(&text, &KnownBehaviours::default());
+    assert_eq!((none.counts.jobs, none.counts.dropped), (1, 3));
+    assert_eq!(
+        none.issues[0].what(),
+        "`resnet` is a behaviour that is not known"
+    );
+
+    let mut file = Vec::new();
+    write_native(&mut file, &trace.jobs, &Names::default(), &Kinds::default()).unwrap();
+    let again = read(&String::from_utf8(file).unwrap(), &known);
+    assert_eq!(again.jobs, trace.jobs);
 }
 
 fn there_and_back(jobs: &[JobSpec], names: &mut Names) -> Vec<JobSpec> {
