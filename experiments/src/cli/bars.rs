@@ -9,15 +9,12 @@ use super::page::{self, WIDTH};
 use super::words::rounded;
 
 /// Buckets that share a glyph, in the order of the bar.
-const GROUPS: [(char, &str, &[Bucket]); 11] = [
+const GROUPS: [(char, &str, &[Bucket]); 12] = [
     ('#', "useful", &[Bucket::AllocatedUseful]),
     ('u', "underused", &[Bucket::AllocatedUnderused]),
     ('r', "rounding", &[Bucket::AllocatedRounding]),
-    (
-        's',
-        "stalled",
-        &[Bucket::AllocatedStalled, Bucket::AllocatedInterference],
-    ),
+    ('s', "stalled", &[Bucket::AllocatedStalled]),
+    ('n', "lost to neighbours", &[Bucket::AllocatedInterference]),
     ('l', "lost", &[Bucket::AllocatedLost]),
     (
         'w',

@@ -35,6 +35,43 @@ fn the_number_of_threads_leaves_no_trace() {
     );
 }
 
+/// With everything that can break, share, differ or slow down switched on.
+#[test]
+fn everything_at_once_is_the_same_at_any_number_of_threads() {
+    let text = include_str!("../../scenarios/everything.toml");
+    let place = Place::new().file("everything.toml", text.to_owned());
+    for threads in ["1", "2", "5"] {
+        let line = format!("compare everything.toml --threads {threads} --out {threads}");
+        assert_eq!(place.run(&line).code, Some(0));
+    }
+    for file in FILES {
+        let one = place.read(&format!("1/{file}"));
+        assert_eq!(one, place.read(&format!("2/{file}")), "{file}");
+        assert_eq!(one, place.read(&format!("5/{file}")), "{file}");
+    }
+    // It is not trivially so: something happened in nearly every bucket.
+    let ledger = place.read("1/ledger.csv");
+    let hours = |bucket: &str| -> f64 {
+        let rows = ledger
+            .lines()
+            .map(|line| line.split(',').collect::<Vec<_>>());
+        let of = rows.filter(|row| row[2] == bucket);
+        of.map(|row| row[4].parse::<f64>().unwrap()).sum()
+    };
+    for bucket in [
+        "down",
+        "idle.fragmented",
+        "allocated.startup",
+        "allocated.stalled",
+        "allocated.interference",
+        "allocated.underused",
+        "allocated.lost",
+        "allocated.useful",
+    ] {
+        assert!(hours(bucket) > 0.0, "{bucket}");
+    }
+}
+
 #[test]
 fn a_run_is_a_row_of_the_comparison() {
     let place = Place::with_tiny();

@@ -79,10 +79,12 @@ pub fn time_sliced(own: Use, others: impl Iterator<Item = Use> + Clone) -> Ppm {
 /// MPS: kernels of several tasks run at once.
 ///
 /// With U = Σ u over all: min(1 − 0.05·(U − u), (1 ÷ U)^0.57), less 0.3·max(0, Σ b − 1) for memory
-/// bandwidth, at most `threads` ÷ u (`CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`). Reference: the exponent was
-/// solved from Lucid's co-location buckets, the rest is derived from the same data. There the first
-/// term holds up to U = 1 and the second from there, which would make a neighbour welcome at
-/// U = 1; the smaller of both is the same within 0.01 at the buckets and never does. O(others).
+/// bandwidth but at most half of it, at most `threads` ÷ u (`CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`).
+/// Reference: the exponent was solved from Lucid's co-location buckets, the rest is derived from the
+/// same data. There the first term holds up to U = 1 and the second from there, which would make a
+/// neighbour welcome at U = 1; the smaller of both is the same within 0.01 at the buckets and never
+/// does. The half is ours: all was measured on pairs, which stay below it, and four that need all of
+/// the bandwidth would stand still without a bound. O(others).
 ///
 /// ```
 /// use windtunnel_core::sharing::{Use, mps};
@@ -111,8 +113,9 @@ pub fn mps(own: Use, others: impl Iterator<Item = Use>, threads: Ppm) -> Ppm {
     } else {
         1.0
     };
-    let speed = gentle.min(crowded) - 0.3 * (bandwidth - 1.0).max(0.0);
-    part(speed.min(cap))
+    let speed = gentle.min(crowded);
+    let slowed = (0.3 * (bandwidth - 1.0).max(0.0)).min(speed / 2.0);
+    part((speed - slowed).min(cap))
 }
 
 /// An instance of MIG: compute and memory slices of its own, whoever is beside it.

@@ -183,6 +183,31 @@ fn nothing_asked_nothing_refused() {
     assert_eq!(single.choose(&node, want), Ok(second));
 }
 
+/// Slots of shared GPUs are chosen within the aligned NUMA node, too, a request for two on two GPUs.
+#[test]
+fn slots_are_aligned_like_whole_gpus() {
+    let mesh = Build::cube_mesh().topology();
+    let slots = windtunnel_core::Sharing::TimeSliced { slots: 4 };
+    let mut state = NodeFree::empty(8, 32_000, 0).shared(slots);
+    // Every GPU of the first NUMA node but one has all its slots taken.
+    let taken = windtunnel_core::Grant::of(set(&[0, 1, 2]), 250);
+    for _ in 0..4 {
+        state.take(taken, 0, 0);
+    }
+    let node = NodeState {
+        free: &state,
+        topology: Some(&mesh),
+        cores: &[16_000, 16_000],
+    };
+    let mut agent = TopologyManager::new(Alignment::SingleNumaNode).pair_scores();
+    let two = agent.choose(&node, DeviceRequest::new(GpuRequest::Whole(2), 250));
+    let second = two.unwrap();
+    assert_eq!((second.devices.len(), second.numa), (2, 0b10));
+    assert_eq!(second.devices.0 & 0b1111, 0);
+    let one = agent.choose(&node, DeviceRequest::new(GpuRequest::Whole(1), 250));
+    assert_eq!(one.unwrap().devices, set(&[3]));
+}
+
 #[test]
 fn slurm_chooses_by_sockets_and_links() {
     let mesh = Build::cube_mesh().topology();

@@ -68,14 +68,14 @@ impl TopologyManager {
         want: DeviceRequest,
         set: DeviceSet,
     ) -> Option<DeviceSet> {
-        let count = want.gpus.devices();
         if u32::from(want.milli_each) < MILLI_PER_GPU {
-            let tightest = set.iter().min_by_key(|&gpu| (node.free.left[gpu], gpu))?;
-            return Some(DeviceSet(1 << tightest));
+            // Parts, slots and instances: as counted, on these GPUs.
+            let others = DeviceSet(topology.all().0 & !set.0);
+            return count_only(&node.free.without(others), want);
         }
         match &mut self.plugin {
-            Some(plugin) => plugin.prefer(topology, set, count),
-            None => lowest(set, count),
+            Some(plugin) => plugin.prefer(topology, set, want.gpus.devices()),
+            None => lowest(set, want.gpus.devices()),
         }
     }
 
@@ -93,8 +93,13 @@ impl TopologyManager {
         if count == 0 {
             return Some(DeviceSet::EMPTY);
         }
-        if aligned.len() >= count {
-            return self.among(node, topology, want, aligned);
+        if aligned.len() >= count
+            && let Some(chosen) = self.among(node, topology, want, aligned)
+        {
+            return Some(chosen);
+        }
+        if u32::from(want.milli_each) < MILLI_PER_GPU {
+            return self.among(node, topology, want, able);
         }
         let others = lowest(DeviceSet(able.0 & !aligned.0), count - aligned.len())?;
         Some(DeviceSet(aligned.0 | others.0))
