@@ -126,6 +126,9 @@ impl Task {
     /// The GPUs that are booked by what it does, and how many of them it asked for \[milli\]: those
     /// that have failed are the node's to book. A fraction has one GPU; whole ones are as many as asked.
     pub(crate) fn booked_grant(&self, requested: u32) -> (Grant, u32) {
+        if self.broken.is_empty() {
+            return (self.grant, requested);
+        }
         let works = self.grant.without(self.broken);
         (works, requested.min(works.milli()))
     }

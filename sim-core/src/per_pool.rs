@@ -44,6 +44,18 @@ impl<V: AddAssign + Copy + Default> PerPool<V> {
         first.into_iter().chain(more)
     }
 
+    /// Does something with every pool and its sum, in the order in which they came.
+    #[inline]
+    pub(crate) fn each(&self, mut act: impl FnMut(PoolId, V)) {
+        let Some(pool) = self.pool else { return };
+        act(pool, self.sum);
+        if let Some(more) = &self.more {
+            for (pool, amount) in more.iter() {
+                act(*pool, *amount);
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.pool = None;

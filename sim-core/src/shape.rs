@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::hash::LookupMap;
 use crate::ids::{DemandId, PoolSet, SchedulerId, ShapeId};
 use crate::job::TaskRequest;
+use crate::live::Job;
 use crate::space::Bound;
 
 /// Entries remembered as used lately.
@@ -125,13 +126,14 @@ impl Default for DemandTable {
     }
 }
 
+/// Where a need is remembered as used lately.
+fn recent_place((shape, count): &(ShapeId, u32)) -> usize {
+    (shape.0.wrapping_mul(7) ^ count) as usize % RECENT
+}
+
 impl DemandTable {
     pub(crate) fn find(&mut self, key: &DemandKey) -> Option<DemandId> {
-        let first = key
-            .needs
-            .first()
-            .map_or(0, |(shape, count)| shape.0.wrapping_mul(7) ^ count);
-        let place = first as usize % RECENT;
+        let place = key.needs.first().map_or(0, recent_place);
         let recent = self.recent[place];
         if self
             .list
@@ -143,6 +145,25 @@ impl DemandTable {
         let id = self.index.get(key).copied()?;
         self.recent[place] = id;
         Some(id)
+    }
+
+    /// The unit shape of a gang of one group that may go anywhere and of which so many tasks wait, if it
+    /// was used lately: the same as [`find`](Self::find), without building a key.
+    #[inline]
+    pub(crate) fn find_plain(&self, job: &Job, waiting: u32) -> Option<DemandId> {
+        let ([shape], [group]) = (&job.shapes[..], &job.spec.request.groups[..]) else {
+            return None;
+        };
+        let need = (*shape, waiting);
+        let id = self.recent[recent_place(&need)];
+        let key = &self.list.get(id.index())?.key;
+        let is_it = key.needs[..] == [need]
+            && key.scheduler == job.scheduler
+            && key.pools == job.pools
+            && !key.each
+            && key.bounds.is_empty()
+            && group.level.is_none();
+        is_it.then_some(id)
     }
 
     pub(crate) fn insert(&mut self, demand: Demand) -> DemandId {

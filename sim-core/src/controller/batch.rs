@@ -237,8 +237,13 @@ impl Batch {
     }
 
     fn forget(&mut self, job: JobRef) {
-        self.bound.remove(&job);
-        self.refused.remove(&job);
+        // Nearly always there is nothing to forget.
+        if !self.bound.is_empty() {
+            self.bound.remove(&job);
+        }
+        if !self.refused.is_empty() {
+            self.refused.remove(&job);
+        }
     }
 
     fn finish(&mut self, job: JobRef, outcome: Outcome, out: &mut Lifecycle) {

@@ -188,7 +188,28 @@ impl DeviceChooser for CountOnly {
 }
 
 /// The rule of [`CountOnly`].
+#[inline]
 pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceSet> {
+    match (node.sharing, want.gpus) {
+        // The common case: nothing but whole GPUs.
+        (Sharing::Exclusive, GpuRequest::Whole(count)) => lowest(node.idle, u32::from(count)),
+        _ => of_any(node, want),
+    }
+}
+
+/// So many of the lowest GPUs of a set.
+#[inline]
+fn lowest(idle: u16, count: u32) -> Option<DeviceSet> {
+    // Drop the lowest bit so many times, and take what was dropped.
+    let mut rest = idle;
+    for _ in 0..count {
+        rest &= rest.checked_sub(1)?;
+    }
+    Some(DeviceSet(idle & !rest))
+}
+
+/// [`count_only`] for any request in any mode.
+fn of_any(node: &NodeFree, want: DeviceRequest) -> Option<DeviceSet> {
     let devices = usize::from(node.devices);
     if want.gpus == GpuRequest::None {
         return Some(DeviceSet::EMPTY);
@@ -204,12 +225,7 @@ pub(crate) fn count_only(node: &NodeFree, want: DeviceRequest) -> Option<DeviceS
             .min_by_key(|&i| (node.left[i], i))?;
         return Some(DeviceSet(1 << tightest));
     }
-    // The lowest so many idle ones: drop the lowest bit so many times, and take what was dropped.
-    let mut rest = node.idle;
-    for _ in 0..want.gpus.devices() {
-        rest &= rest.checked_sub(1)?;
-    }
-    Some(DeviceSet(node.idle & !rest))
+    lowest(node.idle, want.gpus.devices())
 }
 
 /// The same where GPUs are slots or instances; the outer `None` where they are neither.

@@ -104,8 +104,21 @@ impl NodeFree {
 
     /// The grant of a request on devices that were chosen: with the slices that leave the most
     /// placements, where the pool shares by MIG. `None` if it is not free there.
+    #[inline]
     #[must_use]
     pub fn grant(&self, devices: DeviceSet, gpus: GpuRequest) -> Option<Grant> {
+        match (self.sharing, gpus) {
+            // The common case: nothing but whole GPUs.
+            (Sharing::Exclusive, GpuRequest::Whole(_)) => {
+                let is_right = devices.len() == gpus.devices();
+                (is_right && devices.0 & !self.idle == 0).then_some(Grant::of(devices, WHOLE))
+            }
+            _ => self.grant_shared(devices, gpus),
+        }
+    }
+
+    /// The same where GPUs may be shared, or none is asked for.
+    fn grant_shared(&self, devices: DeviceSet, gpus: GpuRequest) -> Option<Grant> {
         let milli_each = self.sharing.granted_each(gpus);
         let mut grant = Grant::of(devices, milli_each);
         if let (Sharing::Mig(table), false) = (self.sharing, devices.is_empty()) {
@@ -255,29 +268,16 @@ impl NodeFree {
                 grant.devices.0,
                 self.idle
             );
-            for device in grant.devices.iter() {
-                self.left[device] = 0;
+            // All at once: without branches it is a few vector operations.
+            for (left, &moves) in self.left.iter_mut().zip(&MOVES) {
+                *left &= spread(grant.devices, moves) ^ u16::MAX;
             }
-        } else {
-            for device in grant.devices.iter() {
-                let left = &mut self.left[device];
-                *left = left
-                    .checked_sub(grant.milli_each)
-                    .expect("GPU taken beyond what is left");
-            }
-        }
-        if grant.milli_each > 0 {
             self.idle &= !grant.devices.0;
+        } else {
+            self.take_parts(grant);
         }
         if grant.slices != 0 {
-            for device in grant.devices.iter() {
-                let taken = &mut self.taken[device];
-                assert!(
-                    *taken & grant.slices == 0,
-                    "slices of GPU {device} taken twice"
-                );
-                *taken |= grant.slices;
-            }
+            self.take_slices(grant);
         }
         self.milli -= grant.milli();
         self.cpu = self
@@ -290,46 +290,83 @@ impl NodeFree {
             .expect("memory taken beyond what is left");
     }
 
+    fn take_parts(&mut self, grant: Grant) {
+        for device in grant.devices.iter() {
+            let left = &mut self.left[device];
+            *left = left
+                .checked_sub(grant.milli_each)
+                .expect("GPU taken beyond what is left");
+        }
+        if grant.milli_each > 0 {
+            self.idle &= !grant.devices.0;
+        }
+    }
+
+    #[cold]
+    fn take_slices(&mut self, grant: Grant) {
+        for device in grant.devices.iter() {
+            let taken = &mut self.taken[device];
+            assert!(
+                *taken & grant.slices == 0,
+                "slices of GPU {device} taken twice"
+            );
+            *taken |= grant.slices;
+        }
+    }
+
     /// Gives back what [`take`](Self::take) took.
     ///
     /// # Panics
     /// If a GPU would have more than a whole: something was given back twice.
     pub fn give(&mut self, grant: Grant, cpu: u32, memory: u64) {
         if u32::from(grant.milli_each) == MILLI_PER_GPU {
-            for device in grant.devices.iter() {
-                let before = std::mem::replace(&mut self.left[device], grant.milli_each);
-                assert!(
-                    before == 0,
-                    "GPU {device} given back twice: {before} thousandths were left"
-                );
+            let mut before = 0;
+            for (left, &moves) in self.left.iter_mut().zip(&MOVES) {
+                let given = spread(grant.devices, moves);
+                before |= *left & given;
+                *left |= given & grant.milli_each;
             }
+            assert!(
+                before == 0,
+                "of GPUs {:#b} some were given back twice",
+                grant.devices.0
+            );
             self.idle |= grant.devices.0;
         } else if grant.milli_each > 0 {
-            let full = self.sharing.full_each();
-            for device in grant.devices.iter() {
-                let left = &mut self.left[device];
-                *left += grant.milli_each;
-                assert!(
-                    *left <= full,
-                    "GPU {device} given back twice: {left} thousandths"
-                );
-                self.idle |= u16::from(*left == full) << device;
-            }
+            self.give_parts(grant);
         }
         // A task that gave up its GPUs keeps its slices' names.
         if grant.slices != 0 && grant.milli_each > 0 {
-            for device in grant.devices.iter() {
-                let taken = &mut self.taken[device];
-                assert!(
-                    *taken & grant.slices == grant.slices,
-                    "slices of GPU {device} given back twice"
-                );
-                *taken &= !grant.slices;
-            }
+            self.give_slices(grant);
         }
         self.milli += grant.milli();
         self.cpu += cpu;
         self.memory += memory;
+    }
+
+    fn give_parts(&mut self, grant: Grant) {
+        let full = self.sharing.full_each();
+        for device in grant.devices.iter() {
+            let left = &mut self.left[device];
+            *left += grant.milli_each;
+            assert!(
+                *left <= full,
+                "GPU {device} given back twice: {left} thousandths"
+            );
+            self.idle |= u16::from(*left == full) << device;
+        }
+    }
+
+    #[cold]
+    fn give_slices(&mut self, grant: Grant) {
+        for device in grant.devices.iter() {
+            let taken = &mut self.taken[device];
+            assert!(
+                *taken & grant.slices == grant.slices,
+                "slices of GPU {device} given back twice"
+            );
+            *taken &= !grant.slices;
+        }
     }
 
     /// Adds what is free elsewhere on the same node: set aside for somebody.
@@ -355,15 +392,37 @@ impl NodeFree {
     }
 
     /// Whether nothing of it is more than in `other`, another state of the same node.
+    #[inline]
     pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let rest = self.cpu <= other.cpu && self.memory <= other.memory && self.open <= other.open;
+        if self.sharing == Sharing::Exclusive {
+            // A GPU is wholly free or not at all.
+            return rest && self.idle & !other.idle == 0;
+        }
+        rest && self.gpus_are_within(other)
+    }
+
+    /// The same of the GPUs alone.
+    fn gpus_are_within(&self, other: &Self) -> bool {
         let lefts = self.left.iter().zip(&other.left);
         let gpus = lefts.fold(true, |within, (a, b)| within & (a <= b));
         let (taken, theirs) = (
             u64::from_le_bytes(self.taken),
             u64::from_le_bytes(other.taken),
         );
-        let gpus = gpus && theirs & !taken == 0;
-        gpus && self.cpu <= other.cpu && self.memory <= other.memory && self.open <= other.open
+        gpus && theirs & !taken == 0
+    }
+
+    /// Whether it is equal to another state of the same node.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.idle == other.idle
+            && (self.left == other.left)
+                & (self.taken == other.taken)
+                & (self.milli == other.milli)
+                & (self.cpu == other.cpu)
+                & (self.memory == other.memory)
+                & (self.open == other.open)
     }
 
     /// GPUs that are wholly free.
@@ -371,6 +430,33 @@ impl NodeFree {
     pub const fn whole(&self) -> u32 {
         self.idle.count_ones()
     }
+}
+
+/// All of a GPU.
+#[expect(clippy::cast_possible_truncation, reason = "1000")]
+const WHOLE: u16 = MILLI_PER_GPU as u16;
+
+/// What moves each GPU's bit to the highest place.
+const MOVES: [u16; MAX_DEVICES] = {
+    let mut moves = [0; MAX_DEVICES];
+    let mut device = 0;
+    while device < MAX_DEVICES {
+        moves[device] = 1 << (MAX_DEVICES - 1 - device);
+        device += 1;
+    }
+    moves
+};
+
+/// All bits if the GPU whose bit is moved so is in a set, else none: a product and a shift, for all GPUs
+/// at once.
+#[inline]
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the highest bit is spread"
+)]
+const fn spread(devices: DeviceSet, moves: u16) -> u16 {
+    (devices.0.wrapping_mul(moves) as i16 >> 15) as u16
 }
 
 #[cfg(test)]

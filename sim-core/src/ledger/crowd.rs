@@ -74,6 +74,12 @@ impl Crowds {
         }
     }
 
+    /// Whether no node is to be booked anew.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
     /// A node to be booked anew.
     pub(crate) fn next(&mut self) -> Option<NodeId> {
         let node = self.dirty.pop()?;

@@ -14,9 +14,12 @@ use crate::view::{JobView, TaskView};
 /// A task group: the slot of its job, and its number.
 type Group = (u32, u16);
 
-/// Which group of nodes each task group is bound to by what a plan placed.
+/// Which group of nodes each task group is bound to by what a plan placed; most plans bind none.
 #[derive(Debug, Default)]
-pub(super) struct Homes {
+pub(super) struct Homes(Option<Box<Bindings>>);
+
+#[derive(Debug, Default)]
+struct Bindings {
     of: LookupMap<Group, u32>,
     /// In the order in which they were bound, each with the length of the plan's journal then.
     order: Vec<(usize, Group)>,
@@ -24,13 +27,21 @@ pub(super) struct Homes {
 
 impl Homes {
     fn bind(&mut self, at: usize, group: Group, home: u32) {
-        self.of.insert(group, home);
-        self.order.push((at, group));
+        let bindings = self.0.get_or_insert_default();
+        bindings.of.insert(group, home);
+        bindings.order.push((at, group));
+    }
+
+    fn of(&self, group: Group) -> Option<u32> {
+        self.0.as_ref()?.of.get(&group).copied()
     }
 
     pub(super) fn undo_to(&mut self, mark: usize) {
-        while let Some((_, group)) = self.order.pop_if(|(at, _)| *at >= mark) {
-            self.of.remove(&group);
+        let Some(bindings) = &mut self.0 else {
+            return;
+        };
+        while let Some((_, group)) = bindings.order.pop_if(|(at, _)| *at >= mark) {
+            bindings.of.remove(&group);
         }
     }
 }
@@ -41,7 +52,7 @@ impl Plan<'_> {
     fn bound_of(&self, task: TaskView<'_>) -> Option<Bound> {
         let level = task.level()?;
         let id = task.id();
-        if let Some(&home) = self.homes.of.get(&(id.job.slot, id.group)) {
+        if let Some(home) = self.homes.of((id.job.slot, id.group)) {
             let group = Some(home);
             return Some(Bound { level, group });
         }

@@ -99,6 +99,8 @@ pub struct Simulation {
     ledger: Ledger,
     /// Books of nodes whose GPUs are over-committed.
     crowds: Crowds,
+    /// Whether speeds depend on neighbours: by the speed model, or by how some pool shares its GPUs.
+    minds_neighbours: bool,
     waits: Waits,
     summary: Summary,
     scratch: Scratch,
@@ -213,6 +215,7 @@ impl Simulation {
             wakes: vec![None; components],
             ledger: Ledger::new(supply.pools.len(), options.ledger),
             crowds: Crowds::for_cluster(&world.cluster),
+            minds_neighbours: world.cluster.interferes || platform.speed.minds_neighbours(),
             waits: Waits::default(),
             summary: Summary::default(),
             scratch: Scratch::default(),
@@ -392,6 +395,7 @@ impl Simulation {
             wakes: self.wakes.clone(),
             ledger: self.ledger.clone(),
             crowds: self.crowds.clone(),
+            minds_neighbours: self.minds_neighbours,
             waits: self.waits.clone(),
             summary: self.summary.clone(),
             scratch: Scratch {

@@ -54,27 +54,24 @@ impl Simulation {
         entry.done += progress;
         entry.left = entry.left.saturating_sub(progress);
         let useful = u128::from(entry.slices.useful) * u128::from(length);
-        job.useful += entry
+        entry
             .weights
-            .iter()
-            .map(|(_, milli)| u128::from(milli) * useful)
-            .sum::<u128>();
-        for (_, level) in entry.crowded.iter() {
-            job.useful += u128::from(level) * u128::from(length);
-        }
+            .each(|_, milli| job.useful += u128::from(milli) * useful);
+        entry
+            .crowded
+            .each(|_, level| job.useful += u128::from(level) * u128::from(length));
         let period = checkpoint.map(|c| (c.interval + c.cost).as_nanos());
         let running = entry.since_save + length;
         match period {
             Some(period) if running >= period => entry.save_at_tail(running % period),
             _ => {
-                for (pool, milli) in entry.weights.iter() {
-                    entry.unsaved.add(pool, u128::from(milli) * useful);
-                }
-                for (pool, level) in entry.crowded.iter() {
-                    entry
-                        .unsaved
-                        .add(pool, u128::from(level) * u128::from(length));
-                }
+                let unsaved = &mut entry.unsaved;
+                entry
+                    .weights
+                    .each(|pool, milli| unsaved.add(pool, u128::from(milli) * useful));
+                entry
+                    .crowded
+                    .each(|pool, level| unsaved.add(pool, u128::from(level) * u128::from(length)));
                 entry.since_save = running;
             }
         }
@@ -96,10 +93,11 @@ impl Simulation {
             Unsaved::Lost => {
                 entry.left = entry.left_saved;
                 entry.since_save = 0;
-                for (pool, amount) in entry.unsaved.iter() {
-                    job.lost += amount;
-                    self.ledger.lose(pool, amount, now);
-                }
+                let (ledger, lost) = (&mut self.ledger, &mut job.lost);
+                entry.unsaved.each(|pool, amount| {
+                    *lost += amount;
+                    ledger.lose(pool, amount, now);
+                });
                 entry.unsaved.clear();
             }
         }
@@ -148,7 +146,7 @@ impl Simulation {
 
     /// Looks at every marked unit: does it advance, how fast, what is booked.
     pub(super) fn review_units(&mut self) {
-        if self.minds_neighbours() {
+        if self.minds_neighbours {
             self.spread_marks();
         }
         let mut dirty = std::mem::take(&mut self.scratch.dirty_units);
@@ -156,7 +154,9 @@ impl Simulation {
             self.review_unit(slot, unit as usize);
         }
         self.scratch.dirty_units = dirty;
-        self.split_crowds();
+        if !self.crowds.is_settled() {
+            self.split_crowds();
+        }
     }
 
     fn review_unit(&mut self, slot: u32, unit: usize) {
@@ -287,7 +287,9 @@ impl Simulation {
                 mode,
                 slices,
             };
-            self.ledger.book_task(pool, old, Change::Off, now);
+            if before != Mode::None {
+                self.ledger.book_task(pool, old, Change::Off, now);
+            }
             self.ledger.book_task(pool, new, Change::On, now);
         }
     }

@@ -15,11 +15,6 @@ use crate::task::TaskState;
 type Key = (u32, usize);
 
 impl Simulation {
-    /// Whether speeds depend on neighbours: by the speed model, or by how some pool shares its GPUs.
-    pub(super) fn minds_neighbours(&self) -> bool {
-        self.world.cluster.interferes || self.platform.speed.minds_neighbours()
-    }
-
     /// Settles which of the marked units advance, before anybody is asked how fast, and marks their
     /// neighbours.
     pub(super) fn spread_marks(&mut self) {

@@ -260,7 +260,7 @@ impl Simulation {
         self.unbook(slot, task);
         let entry = &self.world.jobs.slot(slot).tasks[task];
         let (node, devices) = (entry.node, entry.grant.devices);
-        if self.minds_neighbours() {
+        if self.minds_neighbours {
             let job = self.world.jobs.slot(slot);
             let unit = job.unit_of(task);
             let across = job.units[unit].spans_nodes;

@@ -116,8 +116,9 @@ impl Space {
     }
 
     /// Replaces a node's free state; not undone by anything.
+    #[inline]
     pub(crate) fn set(&mut self, node: NodeId, free: NodeFree) {
-        if self.nodes[node.index()] != free {
+        if !self.nodes[node.index()].is_same(&free) {
             self.touch(node, free);
         }
     }
@@ -130,8 +131,11 @@ impl Space {
 
     /// Leaves what a plan changed since `mark` as it is, to be set right before anybody looks again:
     /// nearly always the plan's decisions were applied and there is nothing to set right.
+    #[inline]
     pub(crate) fn abandon(&mut self, mark: usize) {
-        for (node, _) in self.journal.drain(mark..) {
+        while self.journal.len() > mark
+            && let Some((node, _)) = self.journal.pop()
+        {
             self.stale.push(node);
         }
     }

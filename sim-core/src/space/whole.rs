@@ -7,6 +7,8 @@ use crate::device::{MAX_DEVICES, NodeFree};
 use crate::ids::{NodeId, PoolId};
 
 const LEVELS: usize = MAX_DEVICES + 1;
+/// Half of the numbers of GPUs a task may ask for.
+const HALF: usize = MAX_DEVICES / 2;
 
 /// `SLOTS[level][count - 1]`: tasks of `count` GPUs that fit on a node with `level` free.
 const SLOTS: [[u32; MAX_DEVICES]; LEVELS] = {
@@ -52,8 +54,22 @@ impl WholeIndex {
         }
         // Wrapping, so that one vector operation does it; the sums themselves never wrap.
         let (gone, come) = (&SLOTS[usize::from(old)], &SLOTS[usize::from(new)]);
-        for ((sum, come), gone) in self.slots[pool].iter_mut().zip(come).zip(gone) {
-            *sum = sum.wrapping_add(*come).wrapping_sub(*gone);
+        let sums = self.slots[pool].as_chunks_mut::<HALF>().0.iter_mut();
+        let changes = come
+            .as_chunks::<HALF>()
+            .0
+            .iter()
+            .zip(gone.as_chunks::<HALF>().0);
+        // Nodes of at most eight GPUs have nothing to do with the second half.
+        let halves = if usize::from(old.max(new)) <= HALF {
+            1
+        } else {
+            2
+        };
+        for (sums, (come, gone)) in sums.zip(changes).take(halves) {
+            for ((sum, come), gone) in sums.iter_mut().zip(come).zip(gone) {
+                *sum = sum.wrapping_add(*come).wrapping_sub(*gone);
+            }
         }
     }
 

@@ -27,6 +27,7 @@ fn binds(task: &Task) -> bool {
 }
 
 /// Whether a group of the job must not cross a level.
+#[inline]
 pub(crate) fn is_bounded(job: &Job) -> bool {
     job.spec.request.groups.iter().any(|g| g.level.is_some())
 }
@@ -74,6 +75,7 @@ impl World {
 
     /// Whether these tasks, on these nodes, keep every group of the job within its level; whatever has
     /// a place stays there, unless the job moves as a whole.
+    #[inline]
     pub(crate) fn check_levels(
         &self,
         slot: u32,
@@ -81,10 +83,21 @@ impl World {
         spots: &[Spot],
         moves: bool,
     ) -> Result<(), DecisionError> {
-        let job = self.jobs.slot(slot);
-        if !is_bounded(job) {
-            return Ok(());
+        if is_bounded(self.jobs.slot(slot)) {
+            self.check_bounds(slot, tasks, spots, moves)
+        } else {
+            Ok(())
         }
+    }
+
+    fn check_bounds(
+        &self,
+        slot: u32,
+        tasks: &[usize],
+        spots: &[Spot],
+        moves: bool,
+    ) -> Result<(), DecisionError> {
+        let job = self.jobs.slot(slot);
         let groups = &job.spec.request.groups;
         let mut homes: SmallVec<[Option<NodeId>; 4]> = SmallVec::new();
         for group in 0..groups.len() {

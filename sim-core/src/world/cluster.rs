@@ -233,7 +233,8 @@ pub(crate) struct Cluster {
     pub(crate) pools: Vec<Pool>,
     /// Whether a node has ever been a straggler.
     pub(crate) ever_slow: bool,
-    /// Where nodes stand in the fabric.
+    /// Whether some pool says how much memory its GPUs have.
+    pub(crate) knows_memory: bool,
     /// Where nodes stand in the fabric.
     pub(crate) places: Arc<Places>,
     /// Whether in some pool the sharing of GPUs changes speeds, whatever the speed model.
@@ -304,6 +305,7 @@ impl Cluster {
         let interferes = infos.iter().any(|info| info.sharing.interferes());
         let mut cluster = Self {
             ever_slow: false,
+            knows_memory: pools.iter().any(|pool| pool.gpu_memory.0 > 0),
             nodes,
             pools,
             places: Arc::new(Places::new(supply, node_pools)),
@@ -400,7 +402,12 @@ impl Cluster {
         }
         let pool = &mut self.pools[node.pool.index()];
         pool.totals.free -= u64::from(node.booking.free);
-        let free = node.uncharged();
+        let free = if pool.info.sharing.overcommits() {
+            node.uncharged()
+        } else {
+            // None of its GPUs has failed.
+            node.free.milli
+        };
         pool.totals.free += u64::from(free);
         node.booking.free = free;
         pool.changed = true;

@@ -10,6 +10,7 @@ impl World {
     /// the job needs.
     ///
     /// O(tasks on the node × its GPUs), where somebody does.
+    #[inline]
     pub(crate) fn memory_suffices(
         &self,
         slot: u32,
@@ -17,6 +18,10 @@ impl World {
         node: NodeId,
         grant: Grant,
     ) -> bool {
+        !self.cluster.knows_memory || self.memory_is_there(slot, task, node, grant)
+    }
+
+    fn memory_is_there(&self, slot: u32, task: usize, node: NodeId, grant: Grant) -> bool {
         let own = self.gpu_memory_of(slot);
         let state = self.cluster.node(node);
         let there = self.cluster.pools[state.pool.index()].gpu_memory;

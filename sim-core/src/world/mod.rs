@@ -295,6 +295,8 @@ impl World {
         } else if each {
             units = u64::from(waiting(job));
             needs.push((job.shapes[0], 1));
+        } else if let Some(id) = self.demands.find_plain(job, waiting(job)) {
+            return Some((id, self.demands.get(id).milli));
         } else {
             // A whole gang, the common case, needs no count by group.
             let whole = waiting(job) as usize == job.tasks.len();
