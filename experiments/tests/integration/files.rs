@@ -39,7 +39,7 @@ fn the_number_of_threads_leaves_no_trace() {
 #[test]
 fn everything_at_once_is_the_same_at_any_number_of_threads() {
     let text = include_str!("../../scenarios/everything.toml");
-    let place = Place::new().file("everything.toml", text.to_owned());
+    let place = Place::new().file("everything.toml", text);
     for threads in ["1", "2", "5"] {
         let line = format!("compare everything.toml --threads {threads} --out {threads}");
         assert_eq!(place.run(&line).code, Some(0));
