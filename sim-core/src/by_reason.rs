@@ -29,12 +29,29 @@ impl ByReason {
         self.values.extend(bits(mask).map(|at| all[at]));
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn get(&self, at: usize) -> u64 {
         if self.mask >> at & 1 == 0 {
             return 0;
         }
         self.values[self.place(at)]
+    }
+
+    /// By how much each of the reasons in `mask` grew since they were as here; those that have a value
+    /// here must be among them.
+    #[inline]
+    pub(crate) fn growth(
+        &self,
+        now: &[u64; REASONS],
+        mask: u32,
+    ) -> impl Iterator<Item = (usize, u64)> {
+        debug_assert_eq!(self.mask & !mask, 0, "a reason is gone");
+        let mut known = self.values.iter();
+        bits(mask).map(move |at| {
+            let is_known = self.mask >> at & 1 == 1;
+            let before = if is_known { known.next() } else { None };
+            (at, now[at] - before.copied().unwrap_or(0))
+        })
     }
 
     #[inline]
@@ -91,6 +108,11 @@ mod tests {
             assert_eq!(sparse.all(), plain);
             assert_eq!(sparse.sum(), plain.iter().sum::<u64>());
             assert!((0..REASONS).all(|at| sparse.get(at) == plain[at]));
+            let mut later = plain;
+            (later[1], later[5], later[16]) = (3, plain[5] + 1, plain[16] + 9);
+            for (at, grown) in sparse.growth(&later, (1 << REASONS) - 1) {
+                assert_eq!(grown, later[at] - plain[at], "reason {at}");
+            }
         }
         sparse.copy(&plain, 0b10_0001);
         assert_eq!((sparse.get(5), sparse.get(0), sparse.get(16)), (10, 1, 0));

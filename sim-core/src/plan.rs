@@ -67,7 +67,7 @@ impl<'a> Plan<'a> {
             )
         };
         while let Some(node) = space.stale.pop() {
-            space.set(node, view.world.cluster.node(node).free);
+            space.set(node, &view.world.cluster.node(node).free);
         }
         let start = space.mark();
         let homes = Homes::default();

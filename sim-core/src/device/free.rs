@@ -262,12 +262,9 @@ impl NodeFree {
     /// If something of it is not there: check first.
     pub fn take(&mut self, grant: Grant, cpu: u32, memory: u64) {
         if u32::from(grant.milli_each) == MILLI_PER_GPU {
-            assert!(
-                grant.devices.0 & !self.idle == 0,
-                "GPU taken beyond what is left: {:#b} of {:#b}",
-                grant.devices.0,
-                self.idle
-            );
+            if grant.devices.0 & !self.idle != 0 {
+                taken_beyond(grant, self.idle);
+            }
             // All at once: without branches it is a few vector operations.
             for (left, &moves) in self.left.iter_mut().zip(&MOVES) {
                 *left &= spread(grant.devices, moves) ^ u16::MAX;
@@ -290,6 +287,7 @@ impl NodeFree {
             .expect("memory taken beyond what is left");
     }
 
+    #[inline(never)]
     fn take_parts(&mut self, grant: Grant) {
         for device in grant.devices.iter() {
             let left = &mut self.left[device];
@@ -326,11 +324,9 @@ impl NodeFree {
                 before |= *left & given;
                 *left |= given & grant.milli_each;
             }
-            assert!(
-                before == 0,
-                "of GPUs {:#b} some were given back twice",
-                grant.devices.0
-            );
+            if before != 0 {
+                given_twice(grant);
+            }
             self.idle |= grant.devices.0;
         } else if grant.milli_each > 0 {
             self.give_parts(grant);
@@ -344,6 +340,7 @@ impl NodeFree {
         self.memory += memory;
     }
 
+    #[inline(never)]
     fn give_parts(&mut self, grant: Grant) {
         let full = self.sharing.full_each();
         for device in grant.devices.iter() {
@@ -428,13 +425,26 @@ impl NodeFree {
     /// GPUs that are wholly free.
     #[must_use]
     pub const fn whole(&self) -> u32 {
-        self.idle.count_ones()
+        DeviceSet(self.idle).len()
     }
 }
 
 /// All of a GPU.
 #[expect(clippy::cast_possible_truncation, reason = "1000")]
 const WHOLE: u16 = MILLI_PER_GPU as u16;
+
+#[cold]
+#[inline(never)]
+fn taken_beyond(grant: Grant, idle: u16) -> ! {
+    let devices = grant.devices.0;
+    panic!("GPU taken beyond what is left: {devices:#b} of {idle:#b}");
+}
+
+#[cold]
+#[inline(never)]
+fn given_twice(grant: Grant) -> ! {
+    panic!("of GPUs {:#b} some were given back twice", grant.devices.0);
+}
 
 /// What moves each GPU's bit to the highest place.
 const MOVES: [u16; MAX_DEVICES] = {

@@ -261,10 +261,10 @@ impl Waits {
         entry.flush(now);
         entry.jobs -= 1;
         entry.milli -= milli;
-        for reason in bits(entry.counted) {
-            let waited = entry.total[reason] - job.wait.snapshot.get(reason);
-            if waited > 0 {
-                job.wait.waited.add(reason, waited);
+        let (snapshot, waited) = (&job.wait.snapshot, &mut job.wait.waited);
+        for (reason, length) in snapshot.growth(&entry.total, entry.counted) {
+            if length > 0 {
+                waited.add(reason, length);
             }
         }
         let demand = entry.demand;

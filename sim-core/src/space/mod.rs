@@ -117,8 +117,8 @@ impl Space {
 
     /// Replaces a node's free state; not undone by anything.
     #[inline]
-    pub(crate) fn set(&mut self, node: NodeId, free: NodeFree) {
-        if !self.nodes[node.index()].is_same(&free) {
+    pub(crate) fn set(&mut self, node: NodeId, free: &NodeFree) {
+        if !self.nodes[node.index()].is_same(free) {
             self.touch(node, free);
         }
     }
@@ -126,7 +126,7 @@ impl Space {
     /// Replaces a node's free state so that [`undo_to`](Self::undo_to) can take it back.
     pub(crate) fn change(&mut self, node: NodeId, free: NodeFree) {
         self.journal.push((node, self.nodes[node.index()]));
-        self.touch(node, free);
+        self.touch(node, &free);
     }
 
     /// Leaves what a plan changed since `mark` as it is, to be set right before anybody looks again:
@@ -157,19 +157,20 @@ impl Space {
     pub(crate) fn undo_to(&mut self, mark: usize) {
         while self.journal.len() > mark {
             if let Some((node, free)) = self.journal.pop() {
-                self.touch(node, free);
+                self.touch(node, &free);
             }
         }
     }
 
     /// A node changes: the index for whole GPUs follows at once, the others when next asked.
-    fn touch(&mut self, node: NodeId, free: NodeFree) {
-        let old = std::mem::replace(&mut self.nodes[node.index()], free);
+    fn touch(&mut self, node: NodeId, free: &NodeFree) {
+        let state = &mut self.nodes[node.index()];
+        let gave = !free.is_within(state);
+        *state = *free;
         if let Some(index) = &mut self.whole {
             let pool = self.pool_of[node.index()].index();
-            index.update(node, pool, &free);
+            index.update(node, pool, free);
         }
-        let gave = !free.is_within(&old);
         self.given += u64::from(gave);
         let is_indexed = !self.shapes.is_empty() || !self.gpu_shapes.is_empty();
         if is_indexed || !self.scores.is_empty() || !self.levels.is_empty() {

@@ -46,6 +46,7 @@ impl WholeIndex {
         index
     }
 
+    #[inline]
     pub(super) fn update(&mut self, node: NodeId, pool: usize, free: &NodeFree) {
         let new = level(free);
         let old = self.levels.set(node.index(), new);

@@ -454,13 +454,15 @@ impl World {
     /// Brings the plan space up to date with the nodes touched since.
     pub(crate) fn sync_space(&mut self) {
         let space = self.space.get_mut();
-        for node in self.cluster.dirty.drain(..) {
-            let state = &mut self.cluster.nodes[node.index()];
+        let (nodes, dirty) = (&mut self.cluster.nodes, &mut self.cluster.dirty);
+        for node in dirty.iter() {
+            let state = &mut nodes[node.index()];
             state.dirty = false;
-            space.set(node, state.free);
+            space.set(*node, &state.free);
         }
+        dirty.clear();
         while let Some(node) = space.stale.pop() {
-            space.set(node, self.cluster.nodes[node.index()].free);
+            space.set(node, &nodes[node.index()].free);
         }
     }
 

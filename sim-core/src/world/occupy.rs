@@ -51,9 +51,13 @@ impl World {
             return Err(Refusal::NotFree);
         }
         // Within a hold only what it sets aside on this node is there to take.
+        let backed;
         let free = match within {
-            None => node.free,
-            Some(hold) => self.backed(hold, spot.node).ok_or(Refusal::NotFree)?,
+            None => &node.free,
+            Some(hold) => {
+                backed = self.backed(hold, spot.node).ok_or(Refusal::NotFree)?;
+                &backed
+            }
         };
         if !free.fits(&request, info.sharing) {
             return Err(Refusal::NotFree);
@@ -64,7 +68,7 @@ impl World {
             None => {
                 let pool = &self.cluster.pools[node.pool.index()];
                 let state = NodeState {
-                    free: &free,
+                    free,
                     topology: pool.topology.as_deref(),
                     cores: node
                         .cores
