@@ -88,6 +88,8 @@ impl Simulation {
             self.queue.cancel(event);
         }
         match unsaved {
+            // Whatever befalls what is left of a unit whose work is done: it is done.
+            Unsaved::Lost if entry.done_work => {}
             Unsaved::Kept => {}
             Unsaved::Saved => entry.save_at_tail(0),
             Unsaved::Lost => {
