@@ -333,25 +333,6 @@ impl Topology {
         }
     }
 
-    /// The same while the NVLinks of some GPUs are down \[MB/s\]: a ring reaches each of those over PCIe
-    /// and CPUs, at best at what its best path to another GPU of the set carries.
-    ///
-    /// O(set × GPUs that are down).
-    ///
-    /// # Panics
-    /// If the node does not have a GPU of the set.
-    #[must_use]
-    pub fn collective_without(&self, set: DeviceSet, down: DeviceSet) -> u32 {
-        let whole = self.collective(set);
-        let hurt = DeviceSet(set.0 & down.0);
-        let best = |gpu: usize| {
-            let others = set.iter().filter(|&other| other != gpu);
-            others.map(|other| self.wires.pcie(gpu, other)).max()
-        };
-        let narrowest = hurt.iter().filter_map(best).min();
-        narrowest.map_or(whole, |narrowest| narrowest.min(whole))
-    }
-
     /// How many nodes the NVLink domain of this one spans: 1, or 18 for the trays of an NVL72 rack.
     #[must_use]
     pub const fn nvlink_domain_nodes(&self) -> u32 {
