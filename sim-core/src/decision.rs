@@ -465,7 +465,10 @@ impl Decisions {
     /// With more than 2³² spots in one call.
     pub fn spot_range(&mut self, spots: impl IntoIterator<Item = Spot>) -> SpotRange {
         let start = small(self.spots.len());
-        self.spots.extend(spots);
+        // Nearly always one or two: cheaper one by one than with a look ahead.
+        for spot in spots {
+            self.spots.push(spot);
+        }
         SpotRange {
             start,
             len: small(self.spots.len()) - start,

@@ -33,25 +33,37 @@ impl Simulation {
         decisions: &Decisions,
     ) -> Result<(), RunError> {
         for decision in decisions.list() {
-            self.apply_decision(id, *decision, decisions)
-                .map_err(|cause| RunError::InvalidDecision {
-                    time: self.world.now,
-                    policy: Component::Scheduler(id).name(&self.platform),
-                    decision: Box::new(*decision),
-                    told: self.blame(*decision, decisions, cause),
-                    cause,
-                })?;
+            if let Err(cause) = self.apply_decision(id, decision, decisions) {
+                return Err(self.invalid_decision(id, *decision, decisions, cause));
+            }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn invalid_decision(
+        &self,
+        id: SchedulerId,
+        decision: Decision,
+        decisions: &Decisions,
+        cause: DecisionError,
+    ) -> RunError {
+        RunError::InvalidDecision {
+            time: self.world.now,
+            policy: Component::Scheduler(id).name(&self.platform),
+            decision: Box::new(decision),
+            told: self.blame(decision, decisions, cause),
+            cause,
+        }
     }
 
     fn apply_decision(
         &mut self,
         id: SchedulerId,
-        decision: Decision,
+        decision: &Decision,
         arena: &Decisions,
     ) -> Result<(), DecisionError> {
-        match decision {
+        match *decision {
             Decision::Place {
                 tasks,
                 on,

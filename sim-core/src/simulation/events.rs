@@ -209,8 +209,10 @@ impl Simulation {
             self.read_arrival()?;
         }
         let event = self.queue.peek_key().map(|key| key.time);
-        let arrival = self.next_arrival.map(|next| next.submit);
-        Ok([event, arrival].into_iter().flatten().min())
+        Ok(match (event, self.next_arrival) {
+            (Some(event), Some(arrival)) => Some(event.min(arrival.submit)),
+            (event, arrival) => event.or(arrival.map(|next| next.submit)),
+        })
     }
 
     fn read_arrival(&mut self) -> Result<(), RunError> {

@@ -1,5 +1,7 @@
 //! What controllers and admission ask for.
 
+use std::fmt::Debug;
+
 use super::Simulation;
 use super::components::Component;
 use super::events::Ev;
@@ -22,8 +24,7 @@ impl Simulation {
         let mut result = Ok(());
         for command in &commands.list {
             if let Err(cause) = self.apply_lifecycle_command(id, *command) {
-                result =
-                    Err(self.invalid(Component::Controller(id), format!("{command:?}"), cause));
+                result = Err(self.invalid(Component::Controller(id), command, cause));
                 break;
             }
         }
@@ -31,12 +32,13 @@ impl Simulation {
         result
     }
 
-    fn invalid(&self, component: Component, command: String, cause: DecisionError) -> RunError {
+    #[cold]
+    fn invalid(&self, component: Component, command: &dyn Debug, cause: DecisionError) -> RunError {
         let component = component.name(&self.platform);
         RunError::InvalidCommand {
             time: self.world.now,
             component,
-            command,
+            command: format!("{command:?}"),
             cause,
         }
     }
@@ -233,7 +235,7 @@ impl Simulation {
         let mut result = Ok(());
         for command in &commands.list {
             if let Err(cause) = self.apply_admission(*command) {
-                result = Err(self.invalid(Component::Admission, format!("{command:?}"), cause));
+                result = Err(self.invalid(Component::Admission, command, cause));
                 break;
             }
         }
@@ -323,7 +325,7 @@ impl Simulation {
                 ScalingCommand::WakeAt(at) => self.wake(Component::Autoscaler, at),
             };
             if let Err(cause) = result {
-                return Err(self.invalid(Component::Autoscaler, format!("{command:?}"), cause));
+                return Err(self.invalid(Component::Autoscaler, command, cause));
             }
         }
         Ok(())

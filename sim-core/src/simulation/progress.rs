@@ -277,21 +277,17 @@ impl Simulation {
             }
             let pool = node.pool;
             let (grant, requested) = task.booked_grant(requested);
-            let old = Entry {
-                grant,
-                requested,
-                mode: before,
-                slices: booked,
-            };
-            let new = Entry {
+            let entry = |mode, slices| Entry {
                 grant,
                 requested,
                 mode,
                 slices,
             };
             if before != Mode::None {
+                let old = entry(before, booked);
                 self.ledger.book_task(pool, old, Change::Off, now);
             }
+            let new = entry(mode, slices);
             self.ledger.book_task(pool, new, Change::On, now);
         }
     }

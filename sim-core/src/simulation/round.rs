@@ -55,7 +55,6 @@ impl Simulation {
         }
         let empty = self.scratch.inbox.take().unwrap_or_default();
         let mut inbox = self.inboxes.exchange(place, empty);
-        let only_woken = inbox.only_woken();
         let changes = self.changes;
         match component {
             Component::Controller(id) => self.call_controller(id, &inbox)?,
@@ -64,19 +63,26 @@ impl Simulation {
             Component::Autoscaler => self.call_autoscaler(&inbox)?,
             Component::Engine => {}
         }
+        let was_idle = self.changes == changes && inbox.only_woken();
         inbox.clear();
         self.scratch.inbox = Some(inbox);
-        if only_woken && self.changes == changes {
-            self.idle_calls += 1;
-            if self.idle_calls >= IDLE_CALLS_MAX {
-                return Err(RunError::NoProgress {
-                    time: self.world.now,
-                    rounds: self.idle_calls,
-                    component: component.name(&self.platform),
-                });
-            }
-        } else {
-            self.idle_calls = 0;
+        if was_idle {
+            return self.count_idle_call(component);
+        }
+        self.idle_calls = 0;
+        Ok(())
+    }
+
+    /// A component only woke up, and changed nothing.
+    #[cold]
+    fn count_idle_call(&mut self, component: Component) -> Result<(), RunError> {
+        self.idle_calls += 1;
+        if self.idle_calls >= IDLE_CALLS_MAX {
+            return Err(RunError::NoProgress {
+                time: self.world.now,
+                rounds: self.idle_calls,
+                component: component.name(&self.platform),
+            });
         }
         Ok(())
     }

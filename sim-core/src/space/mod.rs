@@ -355,18 +355,7 @@ impl Space {
     ) -> Option<NodeId> {
         if let Some(count) = self.plain(request) {
             let accepted = self.accepted(request, pools);
-            self.whole();
-            let index = self.whole.as_ref()?;
-            if self.mixed {
-                let next = |at| index.next(count, at, u32::MAX);
-                return self.first_within(accepted, from, next);
-            }
-            return accepted.iter().find_map(|pool| {
-                let pool = &self.pools[pool.index()];
-                index
-                    .next(count, from.0.max(pool.first), pool.end)
-                    .map(NodeId)
-            });
+            return self.first_whole(count, accepted, from);
         }
         self.shape(shape, request);
         let index = self.shapes[shape.index()].as_ref()?;
@@ -390,6 +379,28 @@ impl Space {
             }
         }
         None
+    }
+
+    /// The first node at or after `from` with so many whole GPUs free, within `pools`, whose models must
+    /// be accepted.
+    pub(crate) fn first_whole(
+        &mut self,
+        count: usize,
+        pools: PoolSet,
+        from: NodeId,
+    ) -> Option<NodeId> {
+        self.whole();
+        let index = self.whole.as_ref()?;
+        if self.mixed {
+            let next = |at| index.next(count, at, u32::MAX);
+            return self.first_within(pools, from, next);
+        }
+        pools.iter().find_map(|pool| {
+            let pool = &self.pools[pool.index()];
+            index
+                .next(count, from.0.max(pool.first), pool.end)
+                .map(NodeId)
+        })
     }
 
     /// GPUs of a request that the index for whole GPUs can answer.
