@@ -74,11 +74,10 @@ impl Simulation {
     /// Settles what the instant changed: speeds, waits, ledger; once.
     pub(super) fn settle(&mut self) {
         self.review_units();
-        let mut dirty = std::mem::take(&mut self.scratch.dirty_waits);
-        for slot in dirty.drain(..) {
-            self.settle_wait(slot);
+        for place in 0..self.scratch.dirty_waits.len() {
+            self.settle_wait(self.scratch.dirty_waits[place]);
         }
-        self.scratch.dirty_waits = dirty;
+        self.scratch.dirty_waits.clear();
         if self.ledger.on {
             self.waits.probe(&mut self.world);
             self.settle_idle();

@@ -20,16 +20,13 @@ use crate::time::SimTime;
 
 impl Simulation {
     pub(super) fn apply_lifecycle(&mut self, id: ControllerId) -> Result<(), RunError> {
-        let commands = std::mem::take(&mut self.scratch.lifecycle);
-        let mut result = Ok(());
-        for command in &commands.list {
-            if let Err(cause) = self.apply_lifecycle_command(id, *command) {
-                result = Err(self.invalid(Component::Controller(id), command, cause));
-                break;
+        for place in 0..self.scratch.lifecycle.list.len() {
+            let command = self.scratch.lifecycle.list[place];
+            if let Err(cause) = self.apply_lifecycle_command(id, command) {
+                return Err(self.invalid(Component::Controller(id), &command, cause));
             }
         }
-        self.scratch.lifecycle = commands;
-        result
+        Ok(())
     }
 
     #[cold]

@@ -151,11 +151,12 @@ impl Simulation {
         if self.minds_neighbours {
             self.spread_marks();
         }
-        let mut dirty = std::mem::take(&mut self.scratch.dirty_units);
-        for (slot, unit) in dirty.drain(..) {
+        // By place: nothing is marked meanwhile that stays marked.
+        for place in 0..self.scratch.dirty_units.len() {
+            let (slot, unit) = self.scratch.dirty_units[place];
             self.review_unit(slot, unit as usize);
         }
-        self.scratch.dirty_units = dirty;
+        self.scratch.dirty_units.clear();
         if !self.crowds.is_settled() {
             self.split_crowds();
         }
@@ -173,9 +174,12 @@ impl Simulation {
         } else if job.units[unit].advancing {
             self.stop_unit(slot, unit, Unsaved::Kept);
             self.world.jobs.slot_mut(slot).units[unit].dirty = false;
-            self.scratch
-                .dirty_units
-                .retain(|key| *key != (slot, u32::try_from(unit).unwrap_or(0)));
+            let marked = self.scratch.dirty_units.pop();
+            debug_assert_eq!(
+                marked.map(|(slot, _)| slot),
+                Some(slot),
+                "another was marked"
+            );
         }
         self.book_unit(slot, unit);
     }
