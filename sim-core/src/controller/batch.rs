@@ -251,6 +251,28 @@ impl Batch {
         out.finish(job, outcome);
     }
 
+    /// What became of single tasks; of most jobs a controller hears nothing of the kind.
+    fn hear_of_tasks(&mut self, view: &View<'_>, news: &News<'_>, out: &mut Lifecycle) {
+        let again = self.count_refused(view, news, out);
+        let finished = out.list.len();
+        let mut lost = Vec::new();
+        for change in news.tasks {
+            match change.now {
+                TaskState::Over => lost.push(change.task),
+                _ => self.look(view, change.task.job, out),
+            }
+        }
+        if !lost.is_empty() {
+            self.lost(view, &lost, &again, out);
+        }
+        // What tasks did meanwhile is no matter for jobs that were finished above.
+        for command in &out.list[..finished] {
+            if let LifecycleCommand::Finish { job, .. } = command {
+                self.bound.remove(job);
+            }
+        }
+    }
+
     /// Restarts gangs whose time is up.
     fn expire(&mut self, view: &View<'_>, out: &mut Lifecycle) {
         while let Some(Reverse((at, job))) = self.timeouts.peek().copied() {
@@ -296,23 +318,8 @@ impl Controller for Batch {
                 _ => {}
             }
         }
-        let again = self.count_refused(view, news, out);
-        let finished = out.list.len();
-        let mut lost = Vec::new();
-        for change in news.tasks {
-            match change.now {
-                TaskState::Over => lost.push(change.task),
-                _ => self.look(view, change.task.job, out),
-            }
-        }
-        if !lost.is_empty() {
-            self.lost(view, &lost, &again, out);
-        }
-        // What tasks did meanwhile is no matter for jobs that were finished above.
-        for command in &out.list[..finished] {
-            if let LifecycleCommand::Finish { job, .. } = command {
-                self.bound.remove(job);
-            }
+        if !news.tasks.is_empty() {
+            self.hear_of_tasks(view, news, out);
         }
         if self.gang_timeout.is_some() {
             self.expire(view, out);

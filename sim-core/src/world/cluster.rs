@@ -414,6 +414,7 @@ impl Cluster {
         self.mark_dirty(id);
     }
 
+    #[inline]
     fn mark_dirty(&mut self, id: NodeId) {
         self.capacity_changed = true;
         let node = &mut self.nodes[id.index()];

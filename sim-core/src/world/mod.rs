@@ -455,15 +455,19 @@ impl World {
     pub(crate) fn sync_space(&mut self) {
         let space = self.space.get_mut();
         let (nodes, dirty) = (&mut self.cluster.nodes, &mut self.cluster.dirty);
+        // What a plan changed is nearly always what was done then: those nodes follow with the others.
+        while let Some(node) = space.stale.pop() {
+            let state = &nodes[node.index()];
+            if !state.dirty {
+                space.set(node, &state.free);
+            }
+        }
         for node in dirty.iter() {
             let state = &mut nodes[node.index()];
             state.dirty = false;
             space.set(*node, &state.free);
         }
         dirty.clear();
-        while let Some(node) = space.stale.pop() {
-            space.set(node, &nodes[node.index()].free);
-        }
     }
 
     /// Looks a hold up.
