@@ -135,6 +135,14 @@ impl<E> EventQueue<E> {
         self.first().map(key)
     }
 
+    /// Returns the time of the next event without popping it.
+    ///
+    /// Takes `&mut self` because it drops cancelled entries on its way.
+    #[inline]
+    pub fn peek_time(&mut self) -> Option<SimTime> {
+        self.first().map(|entry| SimTime::from_nanos(entry.time))
+    }
+
     /// Removes the next event and returns it with its key, or `None` if there is none.
     ///
     /// The time of successive keys never decreases.

@@ -65,18 +65,24 @@ impl Simulation {
     pub(super) fn apply_events(&mut self) -> Result<(), RunError> {
         let now = self.world.now;
         loop {
-            let due = self.queue.peek_key().filter(|key| key.time == now);
             let arrival = self.next_arrival.is_some_and(|next| next.submit == now);
-            if arrival && due.is_none_or(|key| key.phase > Phase::Submissions) {
-                self.submit_next()?;
-            } else if due.is_some() {
+            let due = self.queue.peek_time() == Some(now);
+            if due && (!arrival || self.precedes_arrivals()) {
                 if let Some((_, event)) = self.queue.pop() {
                     self.apply_event(event);
                 }
+            } else if arrival {
+                self.submit_next()?;
             } else {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the next event is of a phase before that of arrivals.
+    fn precedes_arrivals(&mut self) -> bool {
+        let next = self.queue.peek_key();
+        next.is_some_and(|key| key.phase <= Phase::Submissions)
     }
 
     fn apply_event(&mut self, event: Ev) {
@@ -208,7 +214,7 @@ impl Simulation {
         if self.next_arrival.is_none() {
             self.read_arrival()?;
         }
-        let event = self.queue.peek_key().map(|key| key.time);
+        let event = self.queue.peek_time();
         Ok(match (event, self.next_arrival) {
             (Some(event), Some(arrival)) => Some(event.min(arrival.submit)),
             (event, arrival) => event.or(arrival.map(|next| next.submit)),
