@@ -149,7 +149,7 @@ fn a_gang_that_shrinks_to_one_node_leaves_the_cards_to_others() {
         what: FaultKind::Gpu(0),
         ..fault
     };
-    let supply = nodes(3, 5).with_faults(ListedFaults(vec![(PoolId(0), 2, fault)]));
+    let supply = nodes(3, 5).with_faults(ListedFaults::new(vec![(PoolId(0), 2, fault)]));
     let (_, log) = run(supply, jobs, platform, 140);
     let ends: Vec<_> = log.records.iter().map(|record| record.end).collect();
     assert_eq!(ends[0], at(120));

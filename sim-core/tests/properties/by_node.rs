@@ -184,7 +184,7 @@ proptest! {
             PoolSpec::owned("b", quad("b", false).with_cores(32), 6),
             PoolSpec::owned("c", quad("a", false).with_cores(32), 4),
         ];
-        let supply = Supply::new(pools).with_fabric(fabric).with_faults(ListedFaults(faults));
+        let supply = Supply::new(pools).with_fabric(fabric).with_faults(ListedFaults::new(faults));
         let sharing = [Sharing::Fractions, Sharing::Mps, Sharing::TimeSliced { slots: 4 }, Sharing::Exclusive][mode];
         if sharing == Sharing::Exclusive {
             jobs.retain(|job| job.request.groups[0].request.gpus.milli() >= 1_000);
