@@ -16,7 +16,7 @@ pub enum Asked {
     Whole,
     /// By node, where something changed.
     ByNode,
-    /// Not at all: a gang that spans no other's nodes.
+    /// Not at all: it is not there.
     Not,
 }
 
@@ -49,8 +49,8 @@ impl SpeedModel for Whole {
     }
 }
 
-/// A gang with half of the GPUs of each of `nodes` nodes, beside which `neighbours` gangs of two such
-/// tasks run one after the other. Without a gang that is asked, the neighbours alone.
+/// A gang with five of the eight GPUs of each of `nodes` nodes, beside which `neighbours` gangs of two
+/// tasks of two GPUs run one after the other, on two of the nodes. The gang may be left out.
 ///
 /// # Panics
 /// Never: the names are known.
@@ -61,17 +61,17 @@ pub fn simulation(nodes: u32, neighbours: u64, asked: Asked) -> Simulation {
     let known = Behaviours::embedded();
     let profile = known.named("llm-7b").expect("one of ours");
     let behaviour = Arc::new(profile.behaviour().expect("ours are legal"));
-    let job = |submit: u64, run: u64, tasks: u32| {
+    let job = |submit: u64, run: u64, (tasks, gpus): (u32, u16)| {
         let run = SimDuration::from_secs(run);
-        JobSpec::new(SimTime::from_secs(submit), TaskRequest::gpus(4), run)
+        JobSpec::new(SimTime::from_secs(submit), TaskRequest::gpus(gpus), run)
             .tasks(tasks)
             .behaviour(behaviour.clone())
     };
     let mut jobs = Vec::new();
     if asked != Asked::Not {
-        jobs.push(job(0, 1 << 20, nodes));
+        jobs.push(job(0, 1 << 20, (nodes, 5)));
     }
-    jobs.extend((1..=neighbours).map(|turn| job(20 * turn, 10, 2)));
+    jobs.extend((1..=neighbours).map(|turn| job(20 * turn, 10, (2, 2))));
     let policy = policy("first-fit").expect("first-fit is built in");
     let mut platform = Platform::new("first-fit", policy);
     let model: Arc<dyn SpeedModel> = Arc::new(TopologySpeed::default());
@@ -92,5 +92,6 @@ mod tests {
     fn it_is_the_same_run_either_way() {
         let run = |asked| simulation(12, 20, asked).run().expect("runs").digest;
         assert_eq!(run(Asked::Whole), run(Asked::ByNode));
+        assert_ne!(run(Asked::Whole), run(Asked::Not));
     }
 }
