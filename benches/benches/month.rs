@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use windtunnel_benches::month::simulation;
+use windtunnel_benches::month::{Features, simulation};
 
 /// A tenth of a million jobs of tenfold length: the same load, and as many GPUs to look through.
 const JOBS: u64 = 100_000;
@@ -15,10 +15,14 @@ const JOBS: u64 = 100_000;
 fn month(c: &mut Criterion) {
     let mut group = c.benchmark_group("month");
     group.sample_size(10).throughput(Throughput::Elements(JOBS));
-    for (label, everything) in [("plain", false), ("everything", true)] {
+    for (label, features) in [
+        ("plain", Features::Plain),
+        ("everything", Features::Everything),
+        ("hourly", Features::Hourly),
+    ] {
         group.bench_function(label, |b| {
             b.iter_batched(
-                || simulation(JOBS, 12_500, everything),
+                || simulation(JOBS, 12_500, features),
                 |simulation| black_box(simulation.run().expect("runs")),
                 BatchSize::PerIteration,
             );

@@ -1,10 +1,11 @@
-//! Runs a month of a large cluster once, for profilers and memory: `month_once [JOBS] [NODES] [PLAIN]`.
+//! Runs a month of a large cluster once, for profilers and memory: `month_once [JOBS] [NODES] [FEATURES]`.
 //!
-//! Faults, topology and shared GPUs are on, unless a third argument says `plain`.
+//! Faults, topology and shared GPUs are on, unless a third argument says `plain`; `hourly` has jobs asked
+//! for their speed twice an hour besides.
 
 use std::time::Instant;
 
-use windtunnel_benches::month::Month;
+use windtunnel_benches::month::{Features, Month};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -13,8 +14,12 @@ fn main() {
         .and_then(|n| n.parse().ok())
         .unwrap_or(1_000_000);
     let nodes: u32 = args.next().and_then(|n| n.parse().ok()).unwrap_or(12_500);
-    let plain = args.next().is_some_and(|word| word == "plain");
-    let simulation = windtunnel_benches::month::simulation(jobs, nodes, !plain);
+    let features = match args.next().as_deref() {
+        Some("plain") => Features::Plain,
+        Some("hourly") => Features::Hourly,
+        _ => Features::Everything,
+    };
+    let simulation = windtunnel_benches::month::simulation(jobs, nodes, features);
     let begin = Instant::now();
     let report = simulation.run().expect("runs");
     let taken = begin.elapsed();

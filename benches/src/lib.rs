@@ -2,6 +2,7 @@
 
 pub mod fill;
 pub mod month;
+pub mod wide;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

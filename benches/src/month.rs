@@ -5,9 +5,9 @@ use std::sync::Arc;
 use windtunnel::Behaviours;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::{
-    ArrivalError, Arrivals, Behaviour, FleetFaults, JobSpec, Names, NotForkable, Platform,
-    RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply, TaskRequest, TopologyAware,
-    TopologySpeed,
+    ArrivalError, Arrivals, Behaviour, Clock, Cycle, DutyPhase, FleetFaults, JobSpec, Names,
+    NotForkable, Platform, Ppm, RunOptions, Sharing, SimDuration, SimTime, Simulation, Supply,
+    TaskRequest, TopologyAware, TopologySpeed,
 };
 use windtunnel_policies::registry::policy;
 
@@ -126,7 +126,19 @@ impl Arrivals for Month {
     }
 }
 
-/// The month on `nodes` HGX H100 nodes under first fit; with `everything`, jobs behave like five of our
+/// What the month has beside its jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features {
+    /// Nothing.
+    Plain,
+    /// Everything.
+    Everything,
+    /// Everything, and whole-GPU jobs are asked for their speed twice an hour: each hour of their progress has
+    /// two phases.
+    Hourly,
+}
+
+/// The month on `nodes` HGX H100 nodes under first fit; with everything, jobs behave like five of our
 /// kinds (of which one has phases, four a day), nodes, GPUs, links and cards
 /// fail as in a large fleet, GPUs are shared by MPS, devices are chosen by their links, and where a job
 /// runs and beside whom decides how fast it is.
@@ -134,14 +146,14 @@ impl Arrivals for Month {
 /// # Panics
 /// Never: the names are known.
 #[must_use]
-pub fn simulation(jobs: u64, nodes: u32, everything: bool) -> Simulation {
+pub fn simulation(jobs: u64, nodes: u32, features: Features) -> Simulation {
     let model = windtunnel::hardware::model("hgx-h100").expect("in the catalogue");
     let supply = Supply::uniform(model.node_model(), nodes);
     let arrivals = |behaviours| Month::new(jobs, u64::from(nodes) * 8, Seed(1), behaviours);
     let policy = policy("first-fit").expect("first-fit is built in");
     let mut platform = Platform::new("first-fit", policy).sharing(Sharing::Fractions);
     let options = RunOptions::default();
-    if !everything {
+    if features == Features::Plain {
         return Simulation::new(
             supply,
             arrivals([Vec::new(), Vec::new()]),
@@ -155,7 +167,11 @@ pub fn simulation(jobs: u64, nodes: u32, everything: bool) -> Simulation {
     let wholes = ["llm-7b", "gavel-transformer", "recommender-training"];
     let behaviour = |name| {
         let profile = known.named(name).expect("one of ours");
-        Arc::new(profile.behaviour().expect("ours are legal"))
+        let mut behaviour = profile.behaviour().expect("ours are legal");
+        if features == Features::Hourly && wholes.contains(&name) {
+            behaviour.cycle = Some(two_an_hour());
+        }
+        Arc::new(behaviour)
     };
     let behaviours = [
         parts.map(behaviour).to_vec(),
@@ -166,4 +182,16 @@ pub fn simulation(jobs: u64, nodes: u32, everything: bool) -> Simulation {
     platform.speed = Arc::new(TopologySpeed::default());
     let supply = supply.with_faults(FleetFaults::llama3());
     Simulation::new(supply, arrivals(behaviours), platform, options).expect("builds")
+}
+
+/// 50 minutes of training, 10 of validation.
+fn two_an_hour() -> Cycle {
+    let phase = |minutes, duty| DutyPhase {
+        length: SimDuration::from_mins(minutes),
+        duty: Ppm(duty),
+    };
+    Cycle {
+        clock: Clock::Progress,
+        phases: vec![phase(50, 950_000), phase(10, 400_000)],
+    }
 }

@@ -189,9 +189,9 @@ pub use simulation::{Horizon, RunOptions, Simulation, Step};
 pub use speed::sharing;
 pub use speed::{
     Algorithm, Behaviour, BehaviourError, Clock, Curve, Cycle, DutyPhase, Efficiency, Exchange,
-    FittedExchange, Neighbours, NodePart, Pipe, PlacedTask, Placement, Reach, ReferenceSpeed,
-    Sensitivity, Sharer, Shares, Slices, Speed, SpeedModel, Spread, StepTime, TopologySpeed,
-    Traffic, Until, shares, use_of,
+    FittedExchange, Footprint, Limits, Neighbours, NodeLimits, NodePart, Pipe, PlacedTask,
+    Placement, Reach, ReferenceSpeed, Sensitivity, Sharer, Shares, Slices, Speed, SpeedByNode,
+    SpeedModel, Spread, StepTime, TopologySpeed, Traffic, Until, shares, use_of,
 };
 pub use supply::{CloudQuota, Elastic, NodeModel, PoolSpec, Price, Supply, SupplyError, Tenure};
 pub use task::{Outcome, TaskEnd, TaskState};

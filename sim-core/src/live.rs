@@ -10,7 +10,7 @@ use crate::ids::{DemandId, HoldId, JobId, JobRef, NodeId, PoolSet, SchedulerId, 
 use crate::job::{Advance, JobSpec, TaskRequest};
 use crate::per_pool::PerPool;
 use crate::reason::Reason;
-use crate::speed::Slices;
+use crate::speed::{Front, Slices};
 use crate::task::{Outcome, TaskEnd, TaskState};
 use crate::time::{SimDuration, SimTime};
 use crate::units::RATE_ONE;
@@ -189,6 +189,8 @@ pub(crate) struct Unit {
     pub(crate) moved: bool,
     /// Whether it runs on more than one node.
     pub(crate) spans_nodes: bool,
+    /// What its speed model said of each of its nodes, for one on many nodes that was asked twice.
+    pub(crate) front: Option<Box<Front>>,
     pub(crate) done_work: bool,
 }
 
@@ -212,6 +214,7 @@ impl Unit {
             dirty: false,
             moved: false,
             spans_nodes: false,
+            front: None,
             done_work: false,
         }
     }

@@ -231,7 +231,7 @@ fn nodes_fail_under_promises() {
             };
             (PoolId(0), u32::try_from(n % 3).unwrap(), fault)
         });
-        let supply = nodes(3, 8).with_faults(ListedFaults(faults.collect()));
+        let supply = nodes(3, 8).with_faults(ListedFaults::new(faults.collect()));
         let mut scenario = Scenario::new(supply, jobs);
         scenario.platform = |platform| platform.detection_delay(crate::support::secs(3));
         for policy in BATCH.iter().chain(&["priority{grace=4s}"]) {

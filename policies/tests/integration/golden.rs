@@ -80,7 +80,7 @@ fn backoff() {
 #[test]
 fn node_failure() {
     let fault = Fault::node(at(10), secs(20));
-    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
+    let supply = nodes(2, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 1, fault)]));
     let mut scenario = Scenario::new(supply, vec![job(1, 30).tasks(2), later(1, job(1, 5))]);
     scenario.platform = |platform| platform.detection_delay(secs(5));
     check("node_failure", &scenario, &ALL);

@@ -13,7 +13,7 @@ use crate::support::{Case, at, job, nodes, secs};
 #[test]
 fn work_placed_on_a_dead_node_goes_badly() {
     let fault = Fault::node(at(10), secs(200));
-    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let supply = nodes(2, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 0, fault)]));
     let platform = Platform::from(Greedy).detection_delay(secs(40));
     let jobs = vec![job(20, 1, 30), job(25, 1, 10)];
     let proof = Case::new(supply, jobs, platform)

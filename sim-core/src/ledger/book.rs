@@ -207,6 +207,39 @@ impl Ledger {
         }
     }
 
+    /// GPUs that advance \[milli\] do something else from now on: what a task's going off the books and
+    /// on again comes to, for all tasks of a unit at once.
+    pub(crate) fn rebook(
+        &mut self,
+        pool: PoolId,
+        milli: u64,
+        (old, new): (Slices, Slices),
+        now: SimTime,
+    ) {
+        if !self.on {
+            return;
+        }
+        let book = &mut self.pools[pool.index()];
+        for (bucket, old, new) in [
+            (Bucket::AllocatedUseful, old.useful, new.useful),
+            (Bucket::AllocatedStalled, old.stalled, new.stalled),
+            (
+                Bucket::AllocatedInterference,
+                old.interference,
+                new.interference,
+            ),
+            (Bucket::AllocatedUnderused, old.underused, new.underused),
+            (Bucket::AllocatedLost, old.lost, new.lost),
+        ] {
+            let gauge = &mut book.buckets[bucket.index()];
+            if old < new {
+                gauge.raise(milli * u64::from(new - old), now);
+            } else {
+                gauge.lower(milli * u64::from(old - new), now);
+            }
+        }
+    }
+
     /// What a node's over-committed GPUs are booked under changes.
     pub(crate) fn book_crowd(
         &mut self,

@@ -67,6 +67,11 @@ impl Crowds {
         }
     }
 
+    /// Whether some pool is over-committed.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
     /// What a node is booked under may have changed.
     pub(crate) fn mark(&mut self, node: NodeId) {
         if !std::mem::replace(&mut self.nodes[node.index()].dirty, true) {

@@ -8,6 +8,7 @@
 //!    from another — then settles speeds and the ledger, once.
 //! 3. [`run`](Simulation::run) steps to the end and returns the [`Report`].
 
+mod again;
 mod apply;
 mod blame;
 mod components;

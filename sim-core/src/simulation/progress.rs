@@ -10,7 +10,7 @@ use crate::ledger::{Change, Entry};
 use crate::live::{Job, Mode, Unit};
 use crate::news::JobNews;
 use crate::per_pool::PerPool;
-use crate::speed::{Neighbours, Placement, Until};
+use crate::speed::{Neighbours, Placement, Speed, Until};
 use crate::task::{Outcome, TaskEnd, TaskState};
 use crate::time::{SimDuration, SimTime};
 use crate::units::RATE_ONE;
@@ -163,17 +163,27 @@ impl Simulation {
     }
 
     fn review_unit(&mut self, slot: u32, unit: usize) {
-        self.world.jobs.slot_mut(slot).units[unit].dirty = false;
-        let job = self.world.jobs.slot(slot);
+        let job = self.world.jobs.slot_mut(slot);
+        let entry = &mut job.units[unit];
+        entry.dirty = false;
+        let moved = std::mem::take(&mut entry.moved);
         if job.outcome.is_some() {
             // Whatever it had was stopped and taken off the books when it ended.
             return;
         }
+        if !moved && entry.advancing {
+            self.ask_again(slot, unit);
+            return;
+        }
+        if let Some(front) = &mut entry.front {
+            front.forget();
+        }
         if self.advances(slot, unit) {
             self.set_speed(slot, unit);
-        } else if job.units[unit].advancing {
+        } else if self.world.jobs.slot(slot).units[unit].advancing {
             self.stop_unit(slot, unit, Unsaved::Kept);
-            self.world.jobs.slot_mut(slot).units[unit].dirty = false;
+            let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
+            (entry.dirty, entry.moved) = (false, false);
             let marked = self.scratch.dirty_units.pop();
             debug_assert_eq!(
                 marked.map(|(slot, _)| slot),
@@ -199,32 +209,9 @@ impl Simulation {
     /// Asks for the speed of a unit that advances and schedules its next event.
     fn set_speed(&mut self, slot: u32, unit: usize) {
         self.catch_up(slot, unit);
-        let now = self.world.now;
+        let speed = self.speed_of(slot, unit);
         let job = self.world.jobs.slot(slot);
         let tasks = &job.tasks[job.tasks_of(unit)];
-        let running = tasks.iter().filter(|task| task.works()).count();
-        let nominal = match job.spec.request.advance {
-            Advance::Between { .. } => job.spec.request.groups[0].count as usize,
-            _ => tasks.len(),
-        };
-        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let on = Placement {
-            running: small(running),
-            nominal: small(nominal),
-            elapsed: now.since(job.spec.submit),
-            tasks,
-            cluster: &self.world.cluster,
-        };
-        let beside = Neighbours {
-            jobs: &self.world.jobs,
-            cluster: &self.world.cluster,
-            own: (slot, unit),
-        };
-        let done = whole_nanos(job.units[unit].done);
-        let speed = self
-            .platform
-            .speed
-            .speed(&job.spec.profile, &on, &beside, done);
         let mut weights = PerPool::default();
         for task in tasks.iter().filter(|task| task.works()) {
             let milli = job.spec.request.groups[usize::from(task.group)]
@@ -237,9 +224,43 @@ impl Simulation {
                 weights.add(node.pool, u64::from(milli));
             }
         }
+        self.world.jobs.slot_mut(slot).units[unit].weights = weights;
+        self.take_speed(slot, unit, speed);
+    }
+
+    /// Where a unit runs, and beside whom.
+    pub(super) fn placement(
+        &self,
+        slot: u32,
+        unit: usize,
+        running: u32,
+    ) -> (Placement<'_>, Neighbours<'_>) {
+        let job = self.world.jobs.slot(slot);
+        let tasks = &job.tasks[job.tasks_of(unit)];
+        let nominal = match job.spec.request.advance {
+            Advance::Between { .. } => job.spec.request.groups[0].count,
+            _ => u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+        };
+        let on = Placement {
+            running,
+            nominal,
+            elapsed: self.world.now.since(job.spec.submit),
+            tasks,
+            cluster: &self.world.cluster,
+        };
+        let beside = Neighbours {
+            jobs: &self.world.jobs,
+            cluster: &self.world.cluster,
+            own: (slot, unit),
+        };
+        (on, beside)
+    }
+
+    /// A unit goes on at a speed.
+    pub(super) fn take_speed(&mut self, slot: u32, unit: usize, speed: Speed) {
+        let now = self.world.now;
         let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
         let same = entry.advancing && entry.rate == speed.rate && entry.event.is_some();
-        entry.weights = weights;
         entry.slices = speed.slices;
         if same && speed.until.is_none() {
             return;
@@ -367,7 +388,7 @@ fn mode_of(task: &crate::live::Task, advancing: bool) -> Mode {
 }
 
 /// Whole nanoseconds at the reference rate, rounded down.
-fn whole_nanos(work: u128) -> SimDuration {
+pub(super) fn whole_nanos(work: u128) -> SimDuration {
     SimDuration::from_nanos(u64::try_from(work / u128::from(RATE_ONE)).unwrap_or(u64::MAX))
 }
 

@@ -24,10 +24,10 @@ impl Simulation {
             place += 1;
             let key = (slot, unit as usize);
             let job = self.world.jobs.slot_mut(slot);
-            let was_moved = std::mem::take(&mut job.units[key.1].moved);
-            if was_moved && job.outcome.is_none() {
+            if job.units[key.1].moved && job.outcome.is_none() {
+                let spanned = job.units[key.1].spans_nodes;
                 self.settle_advance(key);
-                self.mark_all_neighbours(key);
+                self.mark_all_neighbours(key, spanned);
             }
         }
     }
@@ -37,7 +37,6 @@ impl Simulation {
         let advances = self.advances(slot, unit);
         if !advances && self.world.jobs.slot(slot).units[unit].advancing {
             self.stop_unit(slot, unit, Unsaved::Kept);
-            self.world.jobs.slot_mut(slot).units[unit].moved = false;
         }
         self.catch_up(slot, unit);
         let job = self.world.jobs.slot_mut(slot);
@@ -57,10 +56,11 @@ impl Simulation {
         };
     }
 
-    /// Marks the neighbours of a unit on all nodes where it has tasks, running or no longer.
-    fn mark_all_neighbours(&mut self, own: Key) {
+    /// Marks the neighbours of a unit on all nodes where it has tasks, running or no longer; `spanned` is
+    /// whether it ran on several nodes before.
+    fn mark_all_neighbours(&mut self, own: Key, spanned: bool) {
         let job = self.world.jobs.slot(own.0);
-        let across = job.units[own.1].spans_nodes;
+        let across = job.units[own.1].spans_nodes || spanned;
         let mut parts: SmallVec<[(NodeId, DeviceSet); 8]> = job.tasks[job.tasks_of(own.1)]
             .iter()
             .filter(|task| task.state.holds() || task.state == TaskState::Suspended)
@@ -80,7 +80,7 @@ impl Simulation {
     }
 
     /// Marks the units that advance on a node beside `own` and share a GPU with it, or, where it
-    /// spans nodes, span nodes too.
+    /// spans nodes, span nodes too. What is kept of the node for them is touched.
     pub(super) fn mark_neighbours(
         &mut self,
         own: Key,
@@ -100,8 +100,13 @@ impl Simulation {
             let shares = job.tasks[task as usize].grant.devices.overlaps(devices);
             let entry = &mut job.units[unit];
             let minds = shares || (across && entry.spans_nodes);
-            let other = (slot, unit) != own && entry.advancing;
-            if other && minds && !std::mem::replace(&mut entry.dirty, true) {
+            if (slot, unit) == own || !entry.advancing || !minds {
+                continue;
+            }
+            if let Some(front) = &mut entry.front {
+                front.touch(node);
+            }
+            if !std::mem::replace(&mut entry.dirty, true) {
                 let unit = u32::try_from(unit).expect("at most 10^6 tasks");
                 self.scratch.dirty_units.push((slot, unit));
             }

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::sharing::{Use, mig, mps, time_sliced};
 use super::{Neighbours, PlacedTask, Placement};
 use crate::device::Sharing;
+use crate::ids::NodeId;
 use crate::job::JobProfile;
 use crate::units::{MILLI_PER_GPU, PPM, Ppm};
 
@@ -49,11 +50,33 @@ pub fn use_of(profile: &JobProfile, requested: u16) -> Use {
 /// nodes of the unit × its GPUs).
 #[must_use]
 pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>) -> Shares {
-    let mut shares = Shares::ALL;
     if !on.cluster.sharing_matters {
-        return shares;
+        return Shares::ALL;
     }
-    for task in on.tasks() {
+    least_of(profile, on, beside, on.tasks())
+}
+
+/// The same of the tasks on one node. O(tasks on the node × its GPUs), if anything.
+pub(super) fn shares_on(
+    profile: &JobProfile,
+    on: &Placement<'_>,
+    beside: &Neighbours<'_>,
+    node: NodeId,
+) -> Shares {
+    if !on.cluster.sharing_matters {
+        return Shares::ALL;
+    }
+    least_of(profile, on, beside, beside.own_on(node))
+}
+
+fn least_of<'a>(
+    profile: &JobProfile,
+    on: &Placement<'_>,
+    beside: &Neighbours<'_>,
+    tasks: impl Iterator<Item = PlacedTask<'a>>,
+) -> Shares {
+    let mut shares = Shares::ALL;
+    for task in tasks {
         let own = use_of(profile, beside.requested(task.group));
         match on.sharing(task.node) {
             Sharing::Mig(table) if task.grant.slices != table.all() => {

@@ -4,7 +4,7 @@ use super::sensitivity::Reach;
 use super::step::Pipe;
 use crate::device::DeviceSet;
 use crate::fabric::{Fabric, Level, Transport};
-use crate::topology::{PathClass, Topology};
+use crate::topology::Topology;
 
 /// Latency of a hop over NVLink \[ns\] (NCCL, tuning.cc, Simple protocol).
 const NVLINK_HOP: u32 = 3_400;
@@ -42,10 +42,7 @@ pub(super) fn linked(topology: &Topology, set: DeviceSet) -> bool {
     while !next.is_empty() {
         let mut found = DeviceSet::EMPTY;
         for from in next.iter() {
-            let links = |&to: &usize| matches!(topology.path(from, to), PathClass::NvLink(_));
-            for to in set.iter().filter(links) {
-                found.0 |= 1 << to;
-            }
+            found.0 |= topology.linked_to(from).0 & set.0;
         }
         next = DeviceSet(found.0 & !reached.0);
         reached.0 |= found.0;

@@ -4,6 +4,8 @@ mod behaviour;
 mod best;
 mod co_located;
 mod cycle;
+mod front;
+mod limits;
 mod links;
 mod neighbours;
 mod placement;
@@ -19,6 +21,8 @@ mod topology;
 pub use behaviour::{Behaviour, BehaviourError, Traffic};
 pub use co_located::{Shares, shares, use_of};
 pub use cycle::{Clock, Cycle, DutyPhase};
+pub(crate) use front::Front;
+pub use limits::{Footprint, Limits, NodeLimits, SpeedByNode};
 pub(crate) use neighbours::requested_each;
 pub use neighbours::{Neighbours, Sharer};
 pub use placement::{NodePart, PlacedTask, Placement};
@@ -71,6 +75,12 @@ pub trait SpeedModel: Send + Sync + std::fmt::Debug {
     /// neighbours come, go, start to advance or stand still.
     fn minds_neighbours(&self) -> bool {
         false
+    }
+
+    /// The model as one that answers node by node, if it can. A model that wraps another passes it on if
+    /// it leaves answers as they are.
+    fn by_node(&self) -> Option<&dyn SpeedByNode> {
+        None
     }
 
     /// The model for runs on a supply, if it wants to know its hardware beforehand: called once when a

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::PlacedTask;
 use crate::device::DeviceSet;
 use crate::ids::NodeId;
 use crate::job::JobProfile;
@@ -55,6 +56,19 @@ impl<'a> Neighbours<'a> {
         let own = self.own;
         let all = move |unit: (u32, usize), advancing| unit == own || advancing;
         self.sharers(node, device, all)
+    }
+
+    /// The running tasks on a node of the unit that asks. O(tasks on the node).
+    pub fn own_on(&self, node: NodeId) -> impl Iterator<Item = PlacedTask<'a>> + use<'a> {
+        let (slot, unit) = self.own;
+        let job = self.jobs.slot(slot);
+        let tasks = self.cluster.node(node).tasks.iter();
+        let own = tasks.filter(move |&&(other, _)| other == slot);
+        own.filter_map(move |&(_, place)| {
+            let task = &job.tasks[place as usize];
+            let own = job.unit_of(place as usize) == unit && task.works();
+            own.then(|| PlacedTask::of(task))
+        })
     }
 
     /// Tasks on a GPU whose units, given whether they advance, are wanted.

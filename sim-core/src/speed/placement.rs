@@ -38,6 +38,17 @@ pub struct PlacedTask<'a> {
     pub cores: Option<&'a Cores>,
 }
 
+impl<'a> PlacedTask<'a> {
+    pub(super) fn of(task: &'a Task) -> Self {
+        Self {
+            node: task.node,
+            grant: task.grant,
+            group: task.group,
+            cores: task.cores.as_deref(),
+        }
+    }
+}
+
 /// What a unit has on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodePart {
@@ -55,12 +66,7 @@ impl<'a> Placement<'a> {
         self.tasks
             .iter()
             .filter(|task| task.works())
-            .map(|task| PlacedTask {
-                node: task.node,
-                grant: task.grant,
-                group: task.group,
-                cores: task.cores.as_deref(),
-            })
+            .map(PlacedTask::of)
     }
 
     /// The nodes it runs on and what it has there, by node. O(tasks × log tasks).
@@ -86,6 +92,16 @@ impl<'a> Placement<'a> {
             });
         }
         parts
+    }
+
+    /// The lowest level of the fabric that holds all nodes of parts; `None` is the spine.
+    pub(super) fn level_of(&self, parts: &[NodePart]) -> Option<Level> {
+        let mut level = Some(Level::Node);
+        for part in parts {
+            let common = self.common_level(parts[0].node, part.node);
+            level = level.zip(common).map(|(a, b)| a.max(b));
+        }
+        level
     }
 
     /// The pool of a node.

@@ -1,6 +1,10 @@
 //! The reference speed: no matter where, and beside whom only where GPUs are shared.
 
-use super::{Neighbours, Placement, Shares, Slices, Speed, SpeedModel, shares};
+use super::co_located::shares_on;
+use super::{
+    Limits, Neighbours, NodeLimits, NodePart, Placement, Shares, Slices, Speed, SpeedByNode,
+    SpeedModel, shares,
+};
 use crate::job::{Checkpoint, JobProfile};
 use crate::time::SimDuration;
 use crate::units::{PPM, Ppm, RATE_ONE};
@@ -20,12 +24,47 @@ impl SpeedModel for ReferenceSpeed {
         beside: &Neighbours<'_>,
         _done: SimDuration,
     ) -> Speed {
+        Self::answer(profile, on, on.slowest(), shares(profile, on, beside))
+    }
+
+    fn by_node(&self) -> Option<&dyn SpeedByNode> {
+        Some(self)
+    }
+}
+
+impl SpeedByNode for ReferenceSpeed {
+    fn limits(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        beside: &Neighbours<'_>,
+        part: &NodePart,
+    ) -> NodeLimits {
+        NodeLimits {
+            compute: on.health(part.node).slow,
+            shares: shares_on(profile, on, beside, part.node),
+            ..NodeLimits::NONE
+        }
+    }
+
+    fn speed_within(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        limits: &Limits<'_>,
+        _done: SimDuration,
+    ) -> Speed {
+        Self::answer(profile, on, limits.worst.compute, limits.worst.shares)
+    }
+}
+
+impl ReferenceSpeed {
+    fn answer(profile: &JobProfile, on: &Placement<'_>, slowest: Ppm, shares: Shares) -> Speed {
         let mut rate = RATE_ONE;
         if on.running != on.nominal && on.nominal > 0 {
             rate = scaled(rate, u64::from(on.running), u64::from(on.nominal));
         }
         rate = checkpointed(rate, profile.checkpoint);
-        let slowest = on.slowest();
         if slowest != Ppm::ONE {
             rate = scaled(rate, slowest.0.into(), PPM.into());
         }
@@ -36,7 +75,6 @@ impl SpeedModel for ReferenceSpeed {
             }
             _ => profile.duty,
         };
-        let shares = shares(profile, on, beside);
         if shares != Shares::ALL {
             for part in [shares.beside, shares.instance] {
                 rate = scaled(rate, u64::from(part.0), u64::from(PPM));

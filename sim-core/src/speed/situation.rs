@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::links;
 use super::sensitivity::Reach;
 use super::step::{Pipe, Spread};
-use super::{Neighbours, NodePart, Placement};
+use super::{Limits, Neighbours, NodePart, Placement};
 use crate::fabric::Level;
 use crate::units::{PPM, Ppm};
 
@@ -101,32 +101,18 @@ impl Situation {
     }
 
     fn on_nodes(on: &Placement<'_>, beside: &Neighbours<'_>, parts: &[NodePart]) -> Self {
-        let fabric = on.places().fabric();
         let mut inside = Pipe::UNKNOWN;
         let mut hop = 0;
         let mut islands: SmallVec<[Island; 4]> = SmallVec::new();
-        let mut level = Some(Level::Node);
         for part in parts {
-            let state = condition(on, part);
-            let mut outside = Pipe::UNKNOWN;
-            if let Some(topology) = on.topology(part.node) {
-                let within = state.inside(links::inside(topology, part.devices));
-                inside = links::slower(inside, within);
-                if topology.nvlink_domain_nodes() > 1 {
-                    let domain = state.inside(links::domain(topology));
-                    inside = links::slower(inside, domain);
-                }
-                let others = beside.spanning(part.node);
-                let out = links::outside(topology, fabric, part.devices, &others);
-                outside = weakened(out, state.outside);
-                hop = hop.max(out.latency);
-            }
+            let (within, out) = pipes(on, beside, part);
+            inside = links::slower(inside, within);
+            hop = hop.max(out.latency);
             islands.push(Island {
                 domain: on.places().group(part.node, Level::Domain),
                 gpus: part.devices.len(),
-                outside: u64::from(outside.bandwidth),
+                outside: u64::from(out.bandwidth),
             });
-            level = wider(level, on.common_level(parts[0].node, part.node));
         }
         let islands = merged(islands);
         let narrowest = islands.iter().map(|island| island.outside).min();
@@ -139,11 +125,48 @@ impl Situation {
             islands: u32::try_from(islands.len()).unwrap_or(u32::MAX),
             widest: islands.iter().map(|island| island.gpus).max().unwrap_or(0),
             inside,
-            outside: links::through(fabric, level, outside),
+            outside,
         };
-        let reach = Reach::of(level);
-        Self { spread, reach }
+        Self::across(on, spread, on.level_of(parts))
     }
+
+    /// The same, from what nodes leave together.
+    pub(super) fn within(on: &Placement<'_>, limits: &Limits<'_>) -> Self {
+        let Limits { worst, footprint } = limits;
+        let spread = Spread {
+            gpus: footprint.gpus,
+            islands: footprint.islands,
+            widest: footprint.widest,
+            inside: worst.inside,
+            outside: worst.outside,
+        };
+        Self::across(on, spread, footprint.level)
+    }
+
+    /// On several nodes, less what the fabric between them takes of what leads out of them.
+    fn across(on: &Placement<'_>, spread: Spread, level: Option<Level>) -> Self {
+        let outside = links::through(on.places().fabric(), level, spread.outside);
+        Self {
+            spread: Spread { outside, ..spread },
+            reach: Reach::of(level),
+        }
+    }
+}
+
+/// What connects a unit's GPUs on a node, and what leads out of there, for one that spans nodes.
+pub(super) fn pipes(on: &Placement<'_>, beside: &Neighbours<'_>, part: &NodePart) -> (Pipe, Pipe) {
+    let Some(topology) = on.topology(part.node) else {
+        return (Pipe::UNKNOWN, Pipe::UNKNOWN);
+    };
+    let state = condition(on, part);
+    let within = state.inside(links::inside(topology, part.devices));
+    let mut inside = links::slower(Pipe::UNKNOWN, within);
+    if topology.nvlink_domain_nodes() > 1 {
+        inside = links::slower(inside, state.inside(links::domain(topology)));
+    }
+    let others = beside.spanning(part.node);
+    let out = links::outside(topology, on.places().fabric(), part.devices, &others);
+    (inside, weakened(out, state.outside))
 }
 
 /// Nodes of one domain are one island: its cards add up. Unknown cards stay so.
@@ -163,11 +186,6 @@ fn merged(mut islands: SmallVec<[Island; 4]>) -> SmallVec<[Island; 4]> {
         same
     });
     islands
-}
-
-/// The wider of two levels; `None` is the spine.
-fn wider(a: Option<Level>, b: Option<Level>) -> Option<Level> {
-    a.zip(b).map(|(a, b)| a.max(b))
 }
 
 /// What is left of a pipe.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::behaviour::{Behaviour, Traffic};
 use super::best::{BestPlacements, cost};
+use super::co_located::shares_on;
 use super::reference::{ReferenceSpeed, checkpointed, scaled};
-use super::situation::{Situation, condition};
+use super::situation::{Situation, condition, pipes};
 use super::{
-    Neighbours, NodePart, PlacedTask, Placement, Shares, Slices, Speed, SpeedModel, Until, shares,
+    Limits, Neighbours, NodeLimits, NodePart, PlacedTask, Placement, Shares, Slices, Speed,
+    SpeedByNode, SpeedModel, Until, shares,
 };
 use crate::ids::PoolId;
 use crate::job::JobProfile;
@@ -68,20 +70,56 @@ impl TopologySpeed {
         beside: &Neighbours<'_>,
         parts: &[NodePart],
     ) -> Pace {
-        let gpus: u32 = parts.iter().map(|part| part.devices.len()).sum();
+        let stance = Stance {
+            gpus: parts.iter().map(|part| part.devices.len()).sum(),
+            tasks: parts.iter().map(|part| part.tasks).sum(),
+            compute: parts
+                .iter()
+                .map(|part| condition(on, part).compute)
+                .min()
+                .unwrap_or(Ppm::ONE),
+            host_loss: host_loss(behaviour, on.tasks(), on),
+        };
+        let pools = parts.iter().map(|part| on.pool(part.node));
+        let there = || Situation::new(on, beside, parts);
+        self.pace_at(behaviour, stance, pools, there)
+    }
+
+    /// The same, from what nodes leave together.
+    fn pace_within(
+        &self,
+        behaviour: &Arc<Behaviour>,
+        on: &Placement<'_>,
+        limits: &Limits<'_>,
+    ) -> Pace {
+        let Limits { worst, footprint } = limits;
+        let stance = Stance {
+            gpus: footprint.gpus,
+            tasks: footprint.tasks,
+            compute: worst.compute,
+            host_loss: lost_to(behaviour, worst.cores),
+        };
+        let pools = footprint.pools.iter().copied();
+        let there = || Situation::within(on, limits);
+        self.pace_at(behaviour, stance, pools, there)
+    }
+
+    fn pace_at(
+        &self,
+        behaviour: &Arc<Behaviour>,
+        stance: Stance,
+        mut pools: impl Iterator<Item = PoolId>,
+        there: impl FnOnce() -> Situation,
+    ) -> Pace {
+        let (gpus, Some(mut pool)) = (stance.gpus, pools.next()) else {
+            return Pace::ONE;
+        };
         if gpus == 0 {
             return Pace::ONE;
         }
-        let tasks: u32 = parts.iter().map(|part| part.tasks).sum();
-        let gpus_each = (gpus / tasks.max(1)).max(1);
-        let mut best = self
-            .best
-            .of(behaviour, on.pool(parts[0].node), gpus, gpus_each);
-        let mut pool = on.pool(parts[0].node);
-        let mut health = Ppm::ONE;
-        for part in parts {
-            health = health.min(condition(on, part).compute);
-            let other = on.pool(part.node);
+        let gpus_each = (gpus / stance.tasks.max(1)).max(1);
+        let mut best = self.best.of(behaviour, pool, gpus, gpus_each);
+        for other in pools {
             if other == pool {
                 continue;
             }
@@ -91,20 +129,14 @@ impl TopologySpeed {
                 (best, pool) = (there, other);
             }
         }
-        let health = fraction(health);
+        let health = fraction(stance.compute);
         let placed = match &behaviour.traffic {
             Traffic::None => health,
-            Traffic::Step(_) => {
-                let there = Situation::new(on, beside, parts);
-                best.cost / cost(behaviour, &there, best.gpu_speed * health)
-            }
-            Traffic::Loss(_) => {
-                let there = Situation::new(on, beside, parts);
-                health * best.cost / cost(behaviour, &there, best.gpu_speed)
-            }
+            Traffic::Step(_) => best.cost / cost(behaviour, &there(), best.gpu_speed * health),
+            Traffic::Loss(_) => health * best.cost / cost(behaviour, &there(), best.gpu_speed),
         };
         Pace {
-            placed: placed.min(1.0) * (1.0 - host_loss(behaviour, on)),
+            placed: placed.min(1.0) * (1.0 - stance.host_loss),
             gpu_speed: best.gpu_speed,
             pool,
             gpus_each,
@@ -134,6 +166,51 @@ impl TopologySpeed {
         };
         Some(goodput(on.running) / goodput(on.nominal))
     }
+
+    fn answer(
+        &self,
+        profile: &JobProfile,
+        behaviour: &Arc<Behaviour>,
+        on: &Placement<'_>,
+        (pace, shares): (Pace, Shares),
+        done: SimDuration,
+    ) -> Speed {
+        let Shares {
+            beside: sharing,
+            instance,
+        } = shares;
+        let mut rate = RATE_ONE;
+        let mut factor = pace.placed * fraction(sharing) * fraction(instance) * pace.gpu_speed;
+        let mut until = None;
+        if on.running != on.nominal && on.nominal > 0 {
+            match self.scaling(behaviour, on, pace, done) {
+                Some(scaling) => {
+                    factor *= scaling;
+                    let worth = behaviour.efficiency.as_ref();
+                    until = worth.and_then(|worth| worth.next(done));
+                }
+                None => rate = scaled(rate, u64::from(on.running), u64::from(on.nominal)),
+            }
+        }
+        rate = checkpointed(times(rate, factor), profile.checkpoint);
+        let (duty, until) = duty(behaviour, profile, on, done, (rate, until));
+        let topology = super::sharing::part(pace.placed);
+        Speed {
+            rate,
+            slices: Slices::from_factors(topology, sharing, duty, profile.checkpoint),
+            until,
+        }
+    }
+}
+
+/// Where a unit runs, but for its links.
+#[derive(Clone, Copy, Debug)]
+struct Stance {
+    gpus: u32,
+    tasks: u32,
+    /// What is left of the speed of its slowest node.
+    compute: Ppm,
+    host_loss: f64,
 }
 
 /// What a placement makes of a unit's speed.
@@ -157,12 +234,26 @@ impl Pace {
 
 /// Share of its speed that a unit loses because cores lie on other sockets than GPUs: that of the
 /// task that loses most, as all wait for it.
-fn host_loss(behaviour: &Behaviour, on: &Placement<'_>) -> f64 {
+fn host_loss<'a>(
+    behaviour: &Behaviour,
+    tasks: impl Iterator<Item = PlacedTask<'a>>,
+    on: &Placement<'_>,
+) -> f64 {
     if behaviour.host_loss == Ppm::ZERO {
         return 0.0;
     }
-    let far = on.tasks().map(|task| far_cores(on, &task)).max();
-    fraction(behaviour.host_loss) * fraction(far.unwrap_or(Ppm::ZERO))
+    lost_to(behaviour, near_cores(tasks, on))
+}
+
+/// The share of its speed that a unit loses if so many cores of one of its tasks are near its GPUs.
+fn lost_to(behaviour: &Behaviour, near: Ppm) -> f64 {
+    fraction(behaviour.host_loss) * fraction(Ppm(PPM - near.0))
+}
+
+/// The least share of a task's cores that are near its GPUs.
+fn near_cores<'a>(tasks: impl Iterator<Item = PlacedTask<'a>>, on: &Placement<'_>) -> Ppm {
+    let far = tasks.map(|task| far_cores(on, &task)).max();
+    Ppm(PPM - far.unwrap_or(Ppm::ZERO).0)
 }
 
 /// Share of a task's cores that lie on NUMA nodes without a GPU of it. Cores that are not pinned go
@@ -192,39 +283,60 @@ impl SpeedModel for TopologySpeed {
         };
         let parts = on.parts();
         let pace = self.pace(behaviour, on, beside, &parts);
-        let Shares {
-            beside: sharing,
-            instance,
-        } = shares(profile, on, beside);
-        let mut rate = RATE_ONE;
-        let mut factor = pace.placed * fraction(sharing) * fraction(instance) * pace.gpu_speed;
-        let mut until = None;
-        if on.running != on.nominal && on.nominal > 0 {
-            match self.scaling(behaviour, on, pace, done) {
-                Some(scaling) => {
-                    factor *= scaling;
-                    let worth = behaviour.efficiency.as_ref();
-                    until = worth.and_then(|worth| worth.next(done));
-                }
-                None => rate = scaled(rate, u64::from(on.running), u64::from(on.nominal)),
-            }
-        }
-        rate = checkpointed(times(rate, factor), profile.checkpoint);
-        let (duty, until) = duty(behaviour, profile, on, done, (rate, until));
-        let topology = super::sharing::part(pace.placed);
-        Speed {
-            rate,
-            slices: Slices::from_factors(topology, sharing, duty, profile.checkpoint),
-            until,
-        }
+        let shares = shares(profile, on, beside);
+        self.answer(profile, behaviour, on, (pace, shares), done)
     }
 
     fn minds_neighbours(&self) -> bool {
         true
     }
 
+    fn by_node(&self) -> Option<&dyn SpeedByNode> {
+        Some(self)
+    }
+
     fn bound(&self, supply: &Supply) -> Option<Arc<dyn SpeedModel>> {
         Some(Arc::new(Self::new(supply)))
+    }
+}
+
+impl SpeedByNode for TopologySpeed {
+    fn limits(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        beside: &Neighbours<'_>,
+        part: &NodePart,
+    ) -> NodeLimits {
+        let Some(behaviour) = &profile.behaviour else {
+            return ReferenceSpeed.limits(profile, on, beside, part);
+        };
+        let mut limits = NodeLimits {
+            compute: condition(on, part).compute,
+            shares: shares_on(profile, on, beside, part.node),
+            ..NodeLimits::NONE
+        };
+        if behaviour.host_loss != Ppm::ZERO {
+            limits.cores = near_cores(beside.own_on(part.node), on);
+        }
+        if behaviour.traffic != Traffic::None {
+            (limits.inside, limits.outside) = pipes(on, beside, part);
+        }
+        limits
+    }
+
+    fn speed_within(
+        &self,
+        profile: &JobProfile,
+        on: &Placement<'_>,
+        limits: &Limits<'_>,
+        done: SimDuration,
+    ) -> Speed {
+        let Some(behaviour) = &profile.behaviour else {
+            return ReferenceSpeed.speed_within(profile, on, limits, done);
+        };
+        let pace = self.pace_within(behaviour, on, limits);
+        self.answer(profile, behaviour, on, (pace, limits.worst.shares), done)
     }
 }
 

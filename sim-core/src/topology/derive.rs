@@ -38,11 +38,13 @@ impl Topology {
         }
         let wires = wires(graph, &tree, &devices);
         let (mut paths, mut bandwidth, mut latency) = (Vec::new(), Vec::new(), Vec::new());
+        let mut linked = [DeviceSet::EMPTY; MAX_DEVICES];
         for a in 0..count {
             for b in 0..count {
                 let way = tree.way(devices[a], devices[b]);
                 let over = wires.links(a, b);
                 let is_nvlink = a != b && over > 0;
+                linked[a].0 |= u16::from(is_nvlink) << b;
                 paths.push(if is_nvlink {
                     PathClass::NvLink(over)
                 } else {
@@ -63,6 +65,7 @@ impl Topology {
             cores: cores(graph),
             numa,
             paths,
+            linked,
             bandwidth,
             latency,
             nics,

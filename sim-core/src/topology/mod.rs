@@ -83,6 +83,8 @@ pub struct Topology {
     /// NUMA node of each GPU.
     numa: [u8; MAX_DEVICES],
     paths: Vec<PathClass>,
+    /// GPUs that each GPU reaches over NVLinks.
+    linked: [DeviceSet; MAX_DEVICES],
     bandwidth: Vec<u32>,
     latency: Vec<u32>,
     nics: Vec<Nic>,
@@ -146,6 +148,11 @@ impl Topology {
     #[must_use]
     pub fn path(&self, a: usize, b: usize) -> PathClass {
         self.paths[a * usize::from(self.gpus) + b]
+    }
+
+    /// The GPUs that a GPU reaches over NVLinks, directly or through a switch of them.
+    pub(crate) const fn linked_to(&self, gpu: usize) -> DeviceSet {
+        self.linked[gpu]
     }
 
     /// What the path between two GPUs carries per direction if nobody else uses it [MB/s].

@@ -17,7 +17,7 @@ fn breaks(node: u32, when: u64, repair: u64, what: FaultKind) -> (PoolId, u32, F
 
 /// `count` nodes with `gpus` GPUs each, and what befalls them.
 fn failing(count: u32, gpus: u8, faults: &[(PoolId, u32, Fault)]) -> Supply {
-    nodes(count, gpus).with_faults(ListedFaults(faults.to_vec()))
+    nodes(count, gpus).with_faults(ListedFaults::new(faults.to_vec()))
 }
 
 /// Failures are noticed after so many seconds.

@@ -285,7 +285,7 @@ fn what_is_left_stays() {
     let faults = vec![(PoolId(0), 0, Fault::node(at(5), SimDuration::from_secs(10)))];
     let supply = nodes(4, 4)
         .with_fabric(fabric(2, 0))
-        .with_faults(ListedFaults(faults));
+        .with_faults(ListedFaults::new(faults));
     let gang: JobSpec = job(4, 100).tasks(2).within(Level::Rack);
     let platform = Platform::from(FirstFit).batch(Batch::new().on_loss(OnLoss::Replace));
     let (_, log) = run(supply, vec![gang], platform, 20);

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run, secs};
 use windtunnel_core::{
-    JobProfile, JobSpec, Neighbours, Placement, Platform, Ppm, Sharing, SimDuration, Slices, Speed,
-    SpeedModel, TaskRequest,
+    Advance, Decisions, Fault, FaultKind, JobId, JobProfile, JobSpec, ListedFaults, Neighbours,
+    News, NodeId, Placement, Platform, Policy, PoolId, Ppm, Sharing, SimDuration, Slices, Speed,
+    SpeedModel, Spot, TaskRequest, View,
 };
 
 /// Shares GPUs and network cards evenly with whoever is there, and counts how often it was asked.
@@ -105,4 +106,51 @@ fn gangs_that_span_nodes_slow_each_other() {
     assert_eq!(ends, [at(80), at(90), at(130)]);
     assert_eq!(speed.asked.load(Ordering::Relaxed), 5);
     assert!(ledger_line(&report).contains("allocated.interference=300"));
+}
+
+/// Puts a task of each job on node 0 and one on the n-th node, once.
+#[derive(Clone, Debug, Default)]
+struct AroundNode0(Vec<JobId>);
+
+impl Policy for AroundNode0 {
+    fn name(&self) -> &str {
+        "around-node-0"
+    }
+
+    fn decide(&mut self, view: &View<'_>, _news: &News<'_>, out: &mut Decisions) {
+        for job in view.pending_jobs() {
+            if !self.0.contains(&job.id().id) {
+                self.0.push(job.id().id);
+                let devices = None;
+                let turn = u32::try_from(self.0.len()).unwrap();
+                let spots = [0, turn].map(NodeId).map(|node| Spot { node, devices });
+                out.place(job.id(), spots);
+            }
+        }
+    }
+}
+
+/// a runs on nodes 0 and 1, b, elastic, on 0 and 2, until its GPU on node 2 fails at 20: it goes on
+/// within node 0, and a has the cards for itself. Until then both were at half speed: a has 100 s of 110
+/// left, and ends at 120.
+#[test]
+fn a_gang_that_shrinks_to_one_node_leaves_the_cards_to_others() {
+    let speed = Arc::new(FairShare::default());
+    let platform = Platform::new("shared", AroundNode0::default());
+    let mut platform = platform.detection_delay(secs(1_000));
+    platform.speed = speed;
+    let elastic = Advance::Between { min: 1, max: 2 };
+    let jobs = vec![
+        job(3, 110).tasks(2),
+        job(2, 1_000).tasks(2).advance(elastic),
+    ];
+    let fault = Fault::node(at(20), secs(1_000));
+    let fault = Fault {
+        what: FaultKind::Gpu(0),
+        ..fault
+    };
+    let supply = nodes(3, 5).with_faults(ListedFaults::new(vec![(PoolId(0), 2, fault)]));
+    let (_, log) = run(supply, jobs, platform, 140);
+    let ends: Vec<_> = log.records.iter().map(|record| record.end).collect();
+    assert_eq!(ends[0], at(120));
 }

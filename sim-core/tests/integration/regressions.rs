@@ -148,7 +148,7 @@ fn a_shape_that_does_not_fit_waits_for_the_probes_reason() {
 
 fn dies_at(when: u64) -> ListedFaults {
     let (at, repair) = (at(when), secs(1_000));
-    ListedFaults(vec![(PoolId(0), 0, Fault::node(at, repair))])
+    ListedFaults::new(vec![(PoolId(0), 0, Fault::node(at, repair))])
 }
 
 /// A node dies under a task that terminates: its GPU is down from then on, and nothing else.

@@ -252,7 +252,7 @@ fn a_hold_waits_for_its_node() {
 #[test]
 fn a_sure_hold_on_a_dead_node_is_invalid() {
     let fault = Fault::node(at(5), secs(100));
-    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let supply = nodes(2, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 0, fault)]));
     let policy = Script::new(&[(10, |view, out| {
         hold_one(view, Claim::Sure, out);
     })]);
@@ -564,7 +564,7 @@ fn tasks_that_do_not_run_lose_nothing() {
         out.evict(task, secs(0), Save::No, Then::Requeue { not_before: None });
     };
     let fault = Fault::node(at(40), secs(100));
-    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
+    let supply = nodes(2, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 1, fault)]));
     let policy = Script::new(&[(10, grow), (20, evict), (30, grow)]);
     let (report, log) = run(supply, vec![elastic()], policy, 60);
     // Held on node 1: 10-20 and 30-40; then it is down.
@@ -913,7 +913,7 @@ fn a_gang_that_loses_two_tasks_restarts_once() {
 #[test]
 fn a_start_on_a_dying_node_is_down() {
     let fault = Fault::node(at(5), secs(100));
-    let supply = nodes(1, 1).with_faults(ListedFaults(vec![(PoolId(0), 0, fault)]));
+    let supply = nodes(1, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 0, fault)]));
     let platform = Platform::from(FirstFit).detection_delay(secs(50));
     let (report, _) = run(supply, vec![job(1, 30).startup(secs(10))], platform, 20);
     assert_eq!(ledger_line(&report), "down=15 allocated.startup=5");

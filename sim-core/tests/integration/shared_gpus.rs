@@ -115,7 +115,7 @@ fn fractions_are_as_busy_as_they_are_large() {
 fn what_is_lost_is_what_was_useful() {
     let saves = whole(0, 1_000, 100).checkpoint(secs(30), SimDuration::ZERO);
     let jobs = vec![saves, whole(0, 1_000, 100)];
-    let faults = ListedFaults(vec![(PoolId(0), 0, Fault::node(at(80), secs(20)))]);
+    let faults = ListedFaults::new(vec![(PoolId(0), 0, Fault::node(at(80), secs(20)))]);
     let supply = nodes(1, 1).with_faults(faults);
     let (report, log) = run(supply, jobs, shared(TWO), 100);
     assert_eq!(

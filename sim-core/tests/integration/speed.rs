@@ -394,7 +394,7 @@ fn what_is_broken_slows_what_runs_there() {
             what,
         };
         let faults = what.map(|what| (PoolId(0), 0, fault(what)));
-        let faults = ListedFaults(faults.into_iter().collect());
+        let faults = ListedFaults::new(faults.into_iter().collect());
         let supply = Supply::uniform(hgx(), 2).with_faults(faults);
         let spots = [spot(0, &all), spot(1, &all)];
         let (_, log) = run(supply, vec![gang(&training(), &spots, 1_000)]);

@@ -153,7 +153,7 @@ fn half_gangs() {
 #[test]
 fn dead_unnoticed() {
     let fault = Fault::node(at(20), secs(1_000));
-    let supply = nodes(2, 1).with_faults(ListedFaults(vec![(PoolId(0), 1, fault)]));
+    let supply = nodes(2, 1).with_faults(ListedFaults::new(vec![(PoolId(0), 1, fault)]));
     let platform = Platform::from(FirstFit).detection_delay(secs(40));
     let (report, _) = run(supply, vec![job(1, 100).tasks(2)], platform, 50);
     assert_eq!(

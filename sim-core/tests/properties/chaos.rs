@@ -390,7 +390,7 @@ impl Case {
                 (PoolId(pool), ordinal, Fault { at, repair, what })
             });
         let supply = Supply::new(pools.collect())
-            .with_faults(ListedFaults(faults.collect()))
+            .with_faults(ListedFaults::new(faults.collect()))
             .with_fabric(self.fabric());
         if self.seed.is_multiple_of(2) {
             return supply;

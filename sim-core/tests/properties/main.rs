@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod bitset;
+mod by_node;
 mod chaos;
 mod conservation;
 mod fragmentation;

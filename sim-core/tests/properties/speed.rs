@@ -50,7 +50,7 @@ impl SpeedModel for Checked {
 }
 
 #[derive(Clone)]
-struct FirstFit;
+pub(crate) struct FirstFit;
 
 impl Policy for FirstFit {
     fn name(&self) -> &str {
@@ -67,15 +67,15 @@ impl Policy for FirstFit {
     }
 }
 
-/// Four GPUs below two switches, the first with a card; the pairs linked or not.
-fn quad(gpu_model: &str, linked: bool) -> NodeModel {
+/// Four GPUs below two switches, each on a NUMA node and the first with a card; the pairs linked or not.
+pub(crate) fn quad(gpu_model: &str, linked: bool) -> NodeModel {
     let mut graph = DeviceGraph::new();
     let socket = graph.add(Device::Socket { cpu: Cpu::Amd });
-    let cores = MilliCores::cores(32);
-    let numa = graph.add(Device::Numa { id: 0, cores });
-    graph.link(socket, numa, Link::inside());
     let mut gpus = Vec::new();
     for place in 0..2 {
+        let cores = MilliCores::cores(16);
+        let numa = graph.add(Device::Numa { id: place, cores });
+        graph.link(socket, numa, Link::inside());
         let bridge = graph.add(Device::HostBridge);
         graph.link(numa, bridge, Link::inside());
         let switch = graph.add(Device::PcieSwitch);
@@ -149,7 +149,7 @@ fn step() -> impl Strategy<Value = StepTime> {
     })
 }
 
-fn behaviour() -> impl Strategy<Value = Arc<Behaviour>> {
+pub(crate) fn behaviour() -> impl Strategy<Value = Arc<Behaviour>> {
     let losses = prop::array::uniform4(0_u32..1_000_000).prop_map(|loss| {
         Traffic::Loss(Sensitivity {
             islands: Ppm(loss[0]),
@@ -209,7 +209,7 @@ fn job() -> impl Strategy<Value = JobSpec> {
     })
 }
 
-fn fabric() -> impl Strategy<Value = Fabric> {
+pub(crate) fn fabric() -> impl Strategy<Value = Fabric> {
     let transports = [
         Transport::InfiniBand,
         Transport::Roce,
