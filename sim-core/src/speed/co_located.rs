@@ -53,7 +53,8 @@ pub fn shares(profile: &JobProfile, on: &Placement<'_>, beside: &Neighbours<'_>)
     if !on.cluster.sharing_matters {
         return shares;
     }
-    for task in on.tasks() {
+    // A task without a GPU shares none.
+    for task in on.tasks().filter(|task| !task.grant.devices.is_empty()) {
         let own = use_of(profile, beside.requested(task.group));
         match on.sharing(task.node) {
             Sharing::Mig(table) if task.grant.slices != table.all() => {

@@ -72,6 +72,23 @@ impl JobCase {
         let which = (self.min.saturating_sub(1)) * 3 + self.extra + group;
         (self.advance == 0).then(|| LEVELS[which as usize % LEVELS.len()])?
     }
+
+    /// How it uses a GPU that is shared; half of these jobs take memory that others may lack.
+    fn behaviour(&self) -> Behaviour {
+        let submit = u32::try_from(self.submit).unwrap();
+        let compute = match Ppm(self.duty) {
+            // An undiminished duty says nothing: what it uses alone is its behaviour's.
+            Ppm::ONE => PPM - submit * 20_000,
+            part => part.0.max(1),
+        };
+        let memory = (self.submit * 11 + self.work * 7 + u64::from(self.duty)) % 120;
+        Behaviour {
+            compute_use: Ppm(compute),
+            bandwidth_use: Ppm((self.duty / 2 + submit * 20_000).min(PPM)),
+            gpu_memory: Bytes(memory.saturating_sub(60)),
+            ..Behaviour::new("some")
+        }
+    }
 }
 
 /// What a fault does; times in ticks.
@@ -166,6 +183,8 @@ pub(crate) enum Said {
     Keeps(JobRef, Vec<(u16, u32)>, Keeps),
     /// So many tasks were to be placed at once, for sure or not.
     Placed(JobRef, usize, Claim),
+    /// Tasks of a job were moved.
+    Moved(JobRef),
 }
 
 pub(crate) type Log = Arc<Mutex<Vec<Said>>>;
@@ -313,6 +332,41 @@ pub(crate) fn shared_case() -> impl Strategy<Value = Case> {
     (case(), prop::collection::vec(0..8_u8, 4)).prop_map(|(case, modes)| Case { modes, ..case })
 }
 
+/// A small job for a GPU that others have, too.
+fn small_job() -> impl Strategy<Value = JobCase> {
+    let gpus = prop_oneof![
+        3 => (1..400_u16).prop_map(GpuRequest::Milli),
+        1 => Just(GpuRequest::Whole(1)),
+    ];
+    (job(), gpus, 1..=2_u32).prop_map(|(job, gpus, count)| JobCase {
+        groups: vec![(gpus, 0, 0, 0, count)],
+        work: job.work.max(5),
+        checkpoint: job.checkpoint.filter(|_| job.ending > 2),
+        ..job
+    })
+}
+
+/// The same with few GPUs of one kind, and many small jobs that meet on them.
+pub(crate) fn crowded_case() -> impl Strategy<Value = Case> {
+    let jobs = prop::collection::vec(small_job(), 3..12);
+    (shared_case(), jobs, 1..=2_u8).prop_map(|(mut case, jobs, gpus)| {
+        for pool in &mut case.pools {
+            (pool.gpus, pool.nodes) = (pool.gpus.min(gpus), pool.nodes.min(2));
+        }
+        case.jobs.truncate(2);
+        case.jobs.extend(jobs);
+        Case {
+            horizon: case.horizon.max(40),
+            ..case
+        }
+    })
+}
+
+/// The pool that comes at a place.
+pub(crate) fn pool_id(place: usize) -> PoolId {
+    PoolId(u8::try_from(place).unwrap())
+}
+
 impl Case {
     fn ticks(&self, n: u64) -> SimDuration {
         SimDuration::from_nanos(n * self.tick)
@@ -325,6 +379,11 @@ impl Case {
 
     pub(crate) fn tick(&self) -> SimDuration {
         self.ticks(1)
+    }
+
+    /// What it takes to make an instance.
+    pub(crate) fn reconfigure(&self) -> SimDuration {
+        self.ticks(self.seed >> 6 & 3)
     }
 
     /// Racks of up to three nodes, or one for all.
@@ -473,12 +532,7 @@ impl Case {
             cost: self.ticks(cost),
         });
         if !self.modes.is_empty() && job.nanos.is_multiple_of(3) {
-            spec.profile.behaviour = Some(Arc::new(Behaviour {
-                compute_use: Ppm(job.duty.max(1)),
-                bandwidth_use: Ppm(job.duty / 2),
-                gpu_memory: Bytes(job.nanos % 70),
-                ..Behaviour::new("some")
-            }));
+            spec.profile.behaviour = Some(Arc::new(job.behaviour()));
         }
         spec.profile.ending = match job.ending {
             0 => Ending::Fails,
@@ -535,6 +589,7 @@ impl Case {
             let settings = PoolSettings {
                 sharing: self.sharing(PoolId(id)),
                 detection_delay: self.ticks(pool.detection),
+                reconfigure: self.reconfigure(),
                 driver: self
                     .driver
                     .map(|(probability, least, more)| DriverFailures {
@@ -1117,6 +1172,7 @@ impl Chaos {
         let places = holding.iter().map(|task| place_of(task.id())).collect();
         call.log
             .push(Said::Stopped(job.id(), places, Stop::Saved, false));
+        call.log.push(Said::Moved(job.id()));
         self.fresh.1.insert(job.id());
         call.out.replace(job.id(), spots);
         Some(job.id())

@@ -10,7 +10,7 @@ use windtunnel_core::{
     SetAside, Sharing, SimTime, Simulation, Step, TaskEnd, TaskState, TaskView, Timeline, View,
 };
 
-use crate::chaos::{Case, Log, Said, case, shared_case};
+use crate::chaos::{Case, Log, Said, case, crowded_case, shared_case};
 
 type Place = (JobId, u16, u32);
 
@@ -447,6 +447,11 @@ proptest! {
 
     #[test]
     fn every_instant_is_legal_however_gpus_are_shared(case in shared_case()) {
+        check_instants(&case)?;
+    }
+
+    #[test]
+    fn every_instant_is_legal_where_gpus_are_crowded(case in crowded_case()) {
         check_instants(&case)?;
     }
 
