@@ -129,6 +129,7 @@ impl World {
     pub(crate) fn claim_instances(&mut self, slot: u32, task: usize) {
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.remakes = self.cluster.instances.give(entry.node, entry.grant);
+        entry.resumes = false;
     }
 
     /// Frees everything a task holds.

@@ -13,10 +13,10 @@ use windtunnel_core::units::PPM;
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Behaviour, Bytes, Checkpoint, Claim, Commit, ControllerId,
     Decision, Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault,
-    FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec,
-    JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News, NodeId,
-    NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm,
-    Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobId, JobList, JobNews, JobRef,
+    JobSpec, JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News,
+    NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec,
+    Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
     TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
@@ -179,6 +179,8 @@ pub(crate) enum Said {
     Queue((SchedulerId, QueueId), Reason),
     /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
     Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
+    /// The same of tasks that were starting: those among them that were coming back with progress.
+    Interrupted(JobRef, Vec<(u16, u32)>, Stop, bool),
     /// Tasks are suspended and keep so much.
     Keeps(JobRef, Vec<(u16, u32)>, Keeps),
     /// So many tasks were to be placed at once, for sure or not.
@@ -381,6 +383,17 @@ impl Case {
         self.ticks(1)
     }
 
+    fn hungry(&self) -> BTreeSet<JobId> {
+        let takes = |spec: &JobSpec| {
+            let behaviour = spec.profile.behaviour.as_ref();
+            behaviour.is_some_and(|behaviour| behaviour.gpu_memory.0 > 0)
+        };
+        let jobs = (0..).map(JobId).zip(self.jobs());
+        jobs.filter(|(_, spec)| takes(spec))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
     /// What it takes to make an instance.
     pub(crate) fn reconfigure(&self) -> SimDuration {
         self.ticks(self.seed >> 6 & 3)
@@ -580,6 +593,7 @@ impl Case {
             tick: self.tick,
             last_wake: self.last_wake(),
             jobs: Vec::new(),
+            hungry: self.hungry(),
             holds: BTreeSet::new(),
             fresh: (SimTime::ZERO, BTreeSet::new()),
             log: Arc::clone(log),
@@ -706,6 +720,8 @@ struct Chaos {
     tick: u64,
     last_wake: SimTime,
     jobs: Vec<JobRef>,
+    /// Jobs that take memory of their GPUs: no policy knows, but one that may do nothing wrong must.
+    hungry: BTreeSet<JobId>,
     /// Holds it made.
     holds: BTreeSet<HoldId>,
     /// Jobs placed in this instant: they are not taken out again before it is over.
@@ -723,6 +739,9 @@ struct Call<'a, 'p, 'v> {
     ended: BTreeSet<HoldId>,
     /// The plan does not know all that changed: nothing is sure any more.
     blind: bool,
+    /// The memory of GPUs may not have sufficed for what was placed: then agents choose other devices
+    /// than the plan has, and what can't be refused is not sure any more.
+    unsure: bool,
     log: Vec<Said>,
 }
 
@@ -764,6 +783,7 @@ impl Policy for Chaos {
             busy: BTreeSet::new(),
             ended: BTreeSet::new(),
             blind: false,
+            unsure: false,
             log: Vec::new(),
         };
         for _ in 0..self.rng.random_range(0..6) {
@@ -844,6 +864,7 @@ impl Chaos {
     }
 
     fn placed(&mut self, call: &mut Call<'_, '_, '_>, job: JobRef, count: usize, claim: Claim) {
+        call.unsure |= self.hungry.contains(&job.id);
         call.log.push(Said::Placed(job, count, claim));
         self.fresh.1.insert(job);
     }
@@ -1094,6 +1115,10 @@ impl Chaos {
         let places = working.map(|task| place_of(task.id())).collect();
         let keeps = matches!(then, Then::Suspend { keeps } if keeps != Keeps::Nothing);
         call.log.push(Said::Stopped(job.id(), places, stop, keeps));
+        let starting = tasks.iter().filter(|task| task.state() == Starting);
+        let places = starting.map(|task| place_of(task.id())).collect();
+        call.log
+            .push(Said::Interrupted(job.id(), places, stop, keeps));
         if let Then::Suspend { keeps } = then {
             let all = tasks.iter().map(|task| place_of(task.id())).collect();
             call.log.push(Said::Keeps(job.id(), all, keeps));
@@ -1103,7 +1128,7 @@ impl Chaos {
     }
 
     fn resume(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        if call.blind {
+        if call.blind || call.unsure {
             return None;
         }
         let job = self.pick_job(call, |job| job.tasks_in(TaskState::Suspended) > 0)?;
@@ -1130,13 +1155,14 @@ impl Chaos {
             }
         }
         self.fresh.1.insert(job.id());
+        call.unsure |= self.hungry.contains(&job.job_id());
         call.out.resume(set);
         Some(job.id())
     }
 
     fn replace(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
         use TaskState::{Pending, Reserved, Running, Starting};
-        if call.blind || call.view.holds().next().is_some() {
+        if call.blind || call.unsure || call.view.holds().next().is_some() {
             return None;
         }
         let fresh = self.fresh.1.clone();
@@ -1174,6 +1200,7 @@ impl Chaos {
             .push(Said::Stopped(job.id(), places, Stop::Saved, false));
         call.log.push(Said::Moved(job.id()));
         self.fresh.1.insert(job.id());
+        call.unsure |= self.hungry.contains(&job.job_id());
         call.out.replace(job.id(), spots);
         Some(job.id())
     }

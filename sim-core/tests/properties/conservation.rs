@@ -140,7 +140,15 @@ impl Checker {
                 if ran_out {
                     continue;
                 }
-                let none = *claim == Claim::Try && begun == 0 && refused >= *count;
+                // Whoever is placed after somebody whose memory did not suffice is no longer sure.
+                let astray = self.tape.iter().any(|event| match event.kind {
+                    EventKind::Task { end, .. } => {
+                        end == Some(TaskEnd::Refused(Refusal::OutOfMemory))
+                    }
+                    _ => false,
+                });
+                let tries = *claim == Claim::Try || astray;
+                let none = tries && begun == 0 && refused >= *count;
                 assert!(
                     begun == *count || none,
                     "{job}: {begun} of {count} in {:?}",

@@ -6,7 +6,6 @@ use super::Naive;
 use super::cluster::Place;
 use super::room::{Room, granted_each};
 
-
 /// Equal tasks of a unit, how many, and the level they must share, with which group if that is settled.
 pub(crate) type Tasks = (TaskRequest, u32, Option<(Level, Option<u32>)>);
 

@@ -66,10 +66,10 @@ impl Naive {
                 }
                 EventKind::Task {
                     task,
+                    from,
                     to,
                     node,
                     end,
-                    ..
                 } => {
                     let place = (task.group, task.index);
                     if end == Some(TaskEnd::Done) {
@@ -85,6 +85,14 @@ impl Naive {
                         );
                     }
                     let job = self.live.get_mut(&task.job).unwrap();
+                    if from == TaskState::Suspended && to == TaskState::Starting {
+                        let kept = job.keeps.get(&place).copied();
+                        if kept.is_some_and(|kept| kept != Keeps::Nothing) {
+                            job.resuming.insert(place);
+                        }
+                    } else if to == TaskState::Starting {
+                        job.resuming.remove(&place);
+                    }
                     match node {
                         Some(node) => job.places.insert(place, (node, to)),
                         None => job.places.remove(&place),
@@ -164,6 +172,7 @@ impl Naive {
             for (place, (on, state)) in &found.places {
                 let works = match state {
                     TaskState::Running | TaskState::Suspended => true,
+                    TaskState::Starting => found.resuming.contains(place),
                     TaskState::Ending => found.keeping.contains(place),
                     _ => false,
                 };
@@ -204,6 +213,18 @@ impl Naive {
                         }
                     }
                 }
+                Said::Interrupted(job, places, stop, keeps) => {
+                    for place in places {
+                        if self.live[&job].resuming.contains(&place) {
+                            let unit = self.unit_of(job, place);
+                            self.stop(job, unit, stop);
+                            if keeps {
+                                let keeping = &mut self.live.get_mut(&job).unwrap().keeping;
+                                keeping.insert(place);
+                            }
+                        }
+                    }
+                }
                 Said::Keeps(job, places, keeps) => {
                     let found = self.live.get_mut(&job).unwrap();
                     found
@@ -222,6 +243,14 @@ impl Naive {
 
     /// What controllers and finished jobs throw away.
     pub(super) fn endings(&mut self) {
+        for job in self.live.values_mut() {
+            let places = &job.places;
+            let starts = |place: &(u16, u32)| {
+                let there = places.get(place);
+                there.is_some_and(|(_, state)| *state == TaskState::Starting)
+            };
+            job.resuming.retain(starts);
+        }
         for Event { kind, .. } in std::mem::take(&mut self.tape) {
             match kind {
                 EventKind::Task {

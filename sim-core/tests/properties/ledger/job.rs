@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windtunnel_core::units::RATE_ONE;
-use windtunnel_core::{Advance, DeviceSet, JobSpec, Keeps, NodeId, PoolId, Reason, TaskState, Work};
+use windtunnel_core::{
+    Advance, DeviceSet, JobSpec, Keeps, NodeId, PoolId, Reason, TaskState, Work,
+};
 
 use super::speed::Slices;
 
@@ -41,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) places: BTreeMap<(u16, u32), (NodeId, TaskState)>,
     /// Tasks that were suspended and keep their progress.
     pub(crate) keeping: BTreeSet<(u16, u32)>,
+    /// Tasks that start, or did in this instant, with progress that they kept.
+    pub(crate) resuming: BTreeSet<(u16, u32)>,
     /// What suspended tasks keep.
     pub(crate) keeps: BTreeMap<(u16, u32), Keeps>,
     /// GPUs that tasks held at the end of the last instant.
@@ -79,6 +83,7 @@ impl Job {
             never,
             places: BTreeMap::new(),
             keeping: BTreeSet::new(),
+            resuming: BTreeSet::new(),
             keeps: BTreeMap::new(),
             devices: BTreeMap::new(),
             why: None,

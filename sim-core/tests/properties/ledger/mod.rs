@@ -74,6 +74,8 @@ pub(crate) struct Naive {
     cores: u128,
     core_sum: u128,
     records: Vec<JobRecord>,
+    /// When anything happened.
+    instants: Vec<SimTime>,
 }
 
 impl Naive {
@@ -116,6 +118,7 @@ impl Naive {
             cores: 0,
             core_sum: 0,
             records: Vec::new(),
+            instants: Vec::new(),
         }
     }
 
@@ -187,6 +190,7 @@ impl Observer for Naive {
 
     fn on_instant(&mut self, view: &View<'_>) {
         self.pass(view.now());
+        self.instants.push(view.now());
         self.truths();
         self.decisions();
         self.check_starts(view);
@@ -206,7 +210,25 @@ fn agrees(case: &Case) -> Result<(), TestCaseError> {
     let mut naive = Naive::new(case, &log);
     let run = case.simulation(&log).run_with(&mut naive);
     let report = run.map_err(|error| TestCaseError::fail(error.to_string()))?;
-    naive.check(&report.ledger.unwrap())
+    let found = naive.check(&report.ledger.unwrap());
+    found.or_else(|_| first_difference(case, &naive.instants))
+}
+
+/// Runs again, up to the instant before which the books first differ.
+fn first_difference(case: &Case, instants: &[SimTime]) -> Result<(), TestCaseError> {
+    let log = Log::default();
+    let mut naive = Naive::new(case, &log);
+    let mut run = case.simulation(&log);
+    for instant in instants {
+        let levels = naive.levels.clone();
+        let until = run.run_until(*instant, &mut naive);
+        until.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let before = naive.check(&run.report().ledger.unwrap());
+        before.map_err(|error| {
+            TestCaseError::fail(format!("up to {instant}, with {levels:?}: {error}"))
+        })?;
+    }
+    naive.check(&run.report().ledger.unwrap())
 }
 
 proptest! {

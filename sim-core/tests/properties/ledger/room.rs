@@ -145,11 +145,10 @@ impl Room {
             }
             if endless { u64::from(u16::MAX) } else { count }
         };
-        if want.cpu.0 > 0 {
-            count = count.min(self.cpu / u64::from(want.cpu.0));
-        }
-        if want.memory.0 > 0 {
-            count = count.min(self.memory / want.memory.0);
+        let by_cpu = self.cpu.checked_div(want.cpu.0.into());
+        let by_memory = self.memory.checked_div(want.memory.0);
+        for most in [by_cpu, by_memory].into_iter().flatten() {
+            count = count.min(most);
         }
         count
     }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windtunnel_core::units::PPM;
-use windtunnel_core::{
-    Advance, Bucket, JobRef, Reason, TaskRef, TaskState, TaskView, View,
-};
+use windtunnel_core::{Advance, Bucket, JobRef, Reason, TaskRef, TaskState, TaskView, View};
 
 use super::Naive;
 use super::job::{Job, Pace};
@@ -63,7 +61,11 @@ impl Naive {
     }
 
     /// Units of which every task that is needed runs, and that are not done.
-    fn advancing(&self, live: &BTreeMap<JobRef, Job>, view: &View<'_>) -> BTreeSet<(JobRef, usize)> {
+    fn advancing(
+        &self,
+        live: &BTreeMap<JobRef, Job>,
+        view: &View<'_>,
+    ) -> BTreeSet<(JobRef, usize)> {
         let mut advancing = BTreeSet::new();
         for (id, job) in live {
             let tasks: Vec<_> = view.job(*id).unwrap().tasks().collect();

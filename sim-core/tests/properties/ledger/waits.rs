@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use windtunnel_core::units::PPM;
-use windtunnel_core::{
-    Advance, Bucket, JobView, Keeps, Level, PoolId, Reason, TaskState, View,
-};
+use windtunnel_core::{Advance, Bucket, JobView, Keeps, Level, PoolId, Reason, TaskState, View};
 
 use super::Naive;
 use super::cluster::Place;
@@ -63,7 +61,12 @@ impl Naive {
     }
 
     /// Why each job waits, and what of the free capacity is charged to it.
-    pub(super) fn waits(&mut self, view: &View<'_>, places: &[Place], free: &mut BTreeMap<PoolId, u64>) {
+    pub(super) fn waits(
+        &mut self,
+        view: &View<'_>,
+        places: &[Place],
+        free: &mut BTreeMap<PoolId, u64>,
+    ) {
         let mut demand: BTreeMap<(Status, u32, Vec<PoolId>, Reason), u64> = BTreeMap::new();
         let mut live = std::mem::take(&mut self.live);
         for (id, job) in &mut live {
