@@ -86,7 +86,9 @@ impl Commit {
 /// How sure a policy is of the capacity it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It checked against what it observes: if that is wrong, the policy is broken and the run ends.
+    /// It checked against what it observes: if that is wrong, the policy is broken and the run ends;
+    /// unless an agent refused, or memory did not suffice, for an earlier decision of the same call,
+    /// which no plan foresees: from then on it is a `Try`.
     Sure,
     /// It may be refused: the task is pending again and listed in the news.
     Try,

@@ -80,6 +80,8 @@ pub(crate) struct Task {
     pub(crate) started: bool,
     /// Whether its instance has to be made before it starts.
     pub(crate) remakes: bool,
+    /// Whether it starts with what it kept in memory when it was suspended.
+    pub(crate) resumes: bool,
 }
 
 impl Task {
@@ -104,6 +106,7 @@ impl Task {
             broken: DeviceSet::EMPTY,
             started: false,
             remakes: false,
+            resumes: false,
         }
     }
 
@@ -134,11 +137,12 @@ impl Task {
     }
 
     /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about
-    /// to.
+    /// to, or is on its way back with it.
     pub(crate) fn has_progress(&self) -> bool {
         let keeps = |keeps: Keeps| keeps != Keeps::Nothing;
         match self.state {
             TaskState::Running | TaskState::Suspended => true,
+            TaskState::Starting => self.resumes,
             TaskState::Ending => matches!(self.after, After::Suspend(what) if keeps(what)),
             _ => false,
         }

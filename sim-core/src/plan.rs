@@ -338,7 +338,7 @@ impl<'a> Plan<'a> {
         let Some(demand) = world.demands.list.get(shape.index()) else {
             return false;
         };
-        if !demand.can_ever {
+        if demand.is_hopeless() {
             return false;
         }
         if let Some((gpus, tasks)) = demand.plain {
@@ -359,7 +359,10 @@ impl<'a> Plan<'a> {
     /// about and changed back.
     pub fn may_fit_shape_if(&mut self, shape: DemandId, free: &[(NodeId, NodeFree)]) -> bool {
         let demands = &self.view.world.demands.list;
-        let Some(demand) = demands.get(shape.index()).filter(|demand| demand.can_ever) else {
+        let Some(demand) = demands
+            .get(shape.index())
+            .filter(|demand| !demand.is_hopeless())
+        else {
             return false;
         };
         if let Some((gpus, tasks)) = demand.plain {

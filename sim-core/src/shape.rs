@@ -106,6 +106,14 @@ pub(crate) struct Demand {
     pub(crate) listed: u32,
 }
 
+impl Demand {
+    /// Whether no job that needs this can ever have it. What is left of several groups may be placed
+    /// where the whole would not be, so of them it is only known job by job.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        !self.can_ever && self.key.needs.len() == 1
+    }
+}
+
 /// Unit shapes, by first mention.
 #[derive(Clone, Debug)]
 pub(crate) struct DemandTable {

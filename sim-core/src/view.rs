@@ -410,10 +410,12 @@ impl<'a> JobView<'a> {
         self.job.scheduler
     }
 
-    /// Whether one unit of it would fit on the supply at its largest, with nothing running.
+    /// Whether one unit of it would fit on the supply at its largest, with nothing running: as a whole,
+    /// or what is left of it.
     #[must_use]
     pub fn can_ever_fit(&self) -> bool {
-        !self.job.listed || self.world.demands.get(self.job.demand).can_ever
+        // What is left of several groups may not fit by itself, where it is placed in another order.
+        !self.job.listed || self.world.demands.get(self.job.demand).can_ever || !self.job.never_fits
     }
 
     /// Number of its tasks in a state.

@@ -50,9 +50,6 @@ impl Waits {
         for place in 0..self.active().len() {
             let shape = &self.active[place];
             let (accepted, demand, before) = (shape.accepted, shape.demand, shape.status);
-            if before == Status::Never {
-                continue;
-            }
             let is_plain = shape.plain_gpus != 0 && self.watch.by_counts;
             if known.pools != accepted {
                 known = Known::look(world, accepted, is_plain);
@@ -160,9 +157,6 @@ impl Watch {
     /// Narrows the bounds to those within which a shape keeps a status.
     #[inline]
     fn include(&mut self, shape: &Active, status: Status) {
-        if status == Status::Never {
-            return;
-        }
         if shape.plain_gpus == 0 || !self.by_counts {
             self.others = true;
             return;
@@ -229,12 +223,9 @@ fn free_in(world: &World, pools: PoolSet) -> u64 {
     }
 }
 
-/// What the truth says of a unit shape.
+/// What the truth says of a unit shape. Jobs that are larger than the supply have none here.
 pub(crate) fn status_of(world: &mut World, demand: DemandId) -> Status {
     let entry = world.demands.get(demand);
-    if !entry.can_ever {
-        return Status::Never;
-    }
     let (accepted, milli, rigid) = (entry.accepted, entry.milli, entry.rigid);
     let bound_by_more = entry.bound_by_more;
     let free = free_in(world, accepted);

@@ -32,8 +32,6 @@ pub(crate) enum Status {
     /// They are not.
     #[default]
     Insufficient,
-    /// It is larger than the supply.
-    Never,
 }
 
 /// Where a job's reason comes from.
@@ -318,9 +316,6 @@ impl Waits {
                     .resize_with(demand.index() + 1, DemandState::default);
             }
             let entry = world.demands.get(demand);
-            if !entry.can_ever {
-                self.demands[demand.index()].status = Status::Never;
-            }
             if self.demands[demand.index()].lanes.is_empty() {
                 self.demands[demand.index()].set = self.set(entry.accepted);
             }
@@ -422,7 +417,7 @@ impl Waits {
     /// What the probe says of a shape.
     pub(crate) fn set_status(&mut self, now: SimTime, demand: DemandId, status: Status) {
         let state = &mut self.demands[demand.index()];
-        if state.status == status || state.status == Status::Never {
+        if state.status == status {
             return;
         }
         state.status = status;
@@ -453,22 +448,20 @@ impl Waits {
         };
         let why = match (said, status) {
             (Reason::User, _) => Reason::User,
-            (_, Status::Never) => Reason::NeverFits,
             (Reason::DoesNotFit, Status::Startable) => Reason::Latency,
             (Reason::DoesNotFit, Status::Stranded) => Reason::Stranded,
             (Reason::DoesNotFit, Status::Fragmented) => Reason::Fragmented,
             (Reason::DoesNotFit, Status::Insufficient) => Reason::Insufficient,
             (said, _) => said,
         };
-        let column = state.and_then(|state| {
+        let column = state.map(|state| {
             let column = match state.status {
                 Status::Startable => Column::Startable(why),
                 Status::Stranded => Column::Stranded,
                 Status::Fragmented => Column::Fragmented,
                 Status::Insufficient => Column::Insufficient,
-                Status::Never => return None,
             };
-            Some((state.set, column))
+            (state.set, column)
         });
         let entry = &mut self.lanes[lane as usize];
         if entry.why != why {

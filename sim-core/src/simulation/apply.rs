@@ -32,6 +32,7 @@ impl Simulation {
         id: SchedulerId,
         decisions: &Decisions,
     ) -> Result<(), RunError> {
+        self.scratch.is_astray = false;
         for decision in decisions.list() {
             if let Err(cause) = self.apply_decision(id, decision, decisions) {
                 return Err(self.invalid_decision(id, *decision, decisions, cause));
@@ -239,8 +240,13 @@ impl Simulation {
                 // The agent found no acceptable devices, or they lack memory: that attempt is over.
                 let refused = TaskEnd::Refused(why);
                 self.end_task(slot, place, refused, Component::Engine);
+                self.scratch.is_astray = true;
             }
-            Err((_, refusal)) if claim == Claim::Sure => {
+            // After a refusal that no plan foresees, agents choose other devices than the plan has.
+            Err((_, refusal))
+                if claim == Claim::Sure
+                    && !(self.scratch.is_astray && refusal == Refusal::NotFree) =>
+            {
                 return Err(self.misplaced(slot, &places, spots, refusal));
             }
             Err((_, refusal)) => {
@@ -443,6 +449,8 @@ impl Simulation {
             } else {
                 SimDuration::ZERO
             };
+            let entry = &mut self.world.jobs.slot_mut(slot).tasks[place];
+            entry.resumes = entry.keeps != Keeps::Nothing;
             self.start_up(slot, place, startup, by);
             self.end_if_out_of_memory(slot, place);
         }

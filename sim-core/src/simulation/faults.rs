@@ -281,6 +281,7 @@ impl Simulation {
             FaultKind::Node => {
                 state.failed = false;
                 state.noticed = false;
+                self.world.cluster.instances.forget(node);
                 self.note_node(node, NodeEvent::Repaired);
             }
             _ => self.note_fault(node, what, FaultStep::Ended),

@@ -135,6 +135,9 @@ struct Scratch {
     records: Vec<JobRecord>,
     inbox: Option<Box<crate::news::Inbox>>,
     decisions: Option<Box<Decisions>>,
+    /// An agent refused, or memory did not suffice, for one of the decisions that are being applied:
+    /// the plan they come from is not what became of it.
+    is_astray: bool,
     lifecycle: crate::controller::Lifecycle,
     admissions: crate::admission::Admissions,
     scaling: crate::autoscaler::Scaling,

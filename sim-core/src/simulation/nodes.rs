@@ -82,6 +82,7 @@ impl Simulation {
         let pool = self.world.cluster.node(node).pool;
         self.world.cluster.nodes[node.index()].stage = Stage::Booting;
         self.world.cluster.pay(node, now);
+        self.world.cluster.instances.forget(node);
         self.note_node(node, NodeEvent::Booting);
         self.world.touch(node);
         let boot = self
@@ -178,6 +179,7 @@ impl Simulation {
             state.stage = Stage::Booting;
             (state.failed, state.noticed) = (false, false);
             state.health.restart();
+            self.world.cluster.instances.forget(node);
             self.note_node(node, NodeEvent::Booting);
             self.world.touch(node);
             let at = self.world.now.saturating_add(boot);

@@ -119,6 +119,8 @@ impl Simulation {
 
     /// A task that has its place: promised, binding or bound.
     pub(super) fn sit(&mut self, slot: u32, task: usize, commit: Commit, by: Component) {
+        // Not when the place was taken: where one of many is refused, nothing was made for any.
+        self.world.claim_instances(slot, task);
         match commit {
             Commit::Bind { after } if after.is_zero() => self.bind(slot, task, by),
             Commit::Bind { after } => {
@@ -184,6 +186,7 @@ impl Simulation {
         by: Component,
     ) {
         self.cancel_timer(slot, task);
+        self.world.claim_instances(slot, task);
         let restart = self.with_instance(slot, task, restart);
         self.enter(slot, task, TaskState::Starting, None, by);
         let dead = self.world.jobs.slot(slot).tasks[task].is_crippled();

@@ -76,7 +76,8 @@ fn least_of<'a>(
     tasks: impl Iterator<Item = PlacedTask<'a>>,
 ) -> Shares {
     let mut shares = Shares::ALL;
-    for task in tasks {
+    // A task without a GPU shares none.
+    for task in tasks.filter(|task| !task.grant.devices.is_empty()) {
         let own = use_of(profile, beside.requested(task.group));
         match on.sharing(task.node) {
             Sharing::Mig(table) if task.grant.slices != table.all() => {

@@ -1,4 +1,5 @@
-//! Instances (MIG) that exist: those that tasks left behind are used again if they fit exactly.
+//! Instances (MIG) that exist: those that tasks left behind are used again if they fit exactly. They do
+//! not outlive a reboot of their node (NVIDIA's MIG user guide).
 
 use crate::device::{Grant, NodeFree};
 use crate::ids::NodeId;
@@ -18,6 +19,13 @@ impl Instances {
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
             nodes: vec![[[0; 8]; NodeFree::MIG_DEVICES]; nodes],
+        }
+    }
+
+    /// A node boots, or is back from repair: it has none.
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        if let Some(layout) = self.nodes.get_mut(node.index()) {
+            *layout = Layout::default();
         }
     }
 
@@ -72,5 +80,19 @@ mod tests {
             "the larger one is gone, and so is the small one"
         );
         assert!(!give(0b0000_1111));
+    }
+
+    #[test]
+    fn a_reboot_leaves_none() {
+        let mut instances = Instances::new(2);
+        let grant = Grant {
+            slices: 0b0000_1111,
+            ..Grant::of(DeviceSet::one(1), 500)
+        };
+        assert!(instances.give(NodeId(0), grant) && instances.give(NodeId(1), grant));
+        instances.forget(NodeId(0));
+        assert!(instances.give(NodeId(0), grant));
+        assert!(!instances.give(NodeId(1), grant), "it did not boot");
+        Instances::new(0).forget(NodeId(0));
     }
 }

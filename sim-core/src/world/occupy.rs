@@ -111,7 +111,6 @@ impl World {
         let entry = &mut job.tasks[task];
         entry.node = node;
         entry.grant = grant;
-        entry.remakes = self.cluster.instances.give(node, grant);
         entry.hold = within;
         entry.granted_at = now;
         let state = &mut self.cluster.nodes[node.index()];
@@ -123,6 +122,14 @@ impl World {
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), now);
         self.touch_free(node);
+    }
+
+    /// A task that has its place has its instances (MIG), too, or they are to be made.
+    #[inline]
+    pub(crate) fn claim_instances(&mut self, slot: u32, task: usize) {
+        let entry = &mut self.jobs.slot_mut(slot).tasks[task];
+        entry.remakes = self.cluster.instances.give(entry.node, entry.grant);
+        entry.resumes = false;
     }
 
     /// Frees everything a task holds.
@@ -207,12 +214,11 @@ impl World {
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
         let broken = state.failed_of(devices);
-        let remakes = self.cluster.instances.give(node, grant);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.broken = broken;
-        entry.remakes = remakes;
         entry.granted_at = self.now;
+        self.claim_instances(slot, task);
         self.touch_free(node);
         Ok(())
     }

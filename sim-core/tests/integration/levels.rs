@@ -2,8 +2,8 @@
 
 use windtunnel_core::{
     DecisionError, Decisions, Fabric, Fit, JobSpec, Layout, Level, News, NodeId, NodeModel, Policy,
-    PoolId, PoolSpec, RunError, RunOptions, Simulation, Spot, Supply, SupplyError, TaskState, View,
-    World,
+    PoolId, PoolSpec, RunError, RunOptions, Simulation, Spot, Supply, SupplyError, TaskGroup,
+    TaskRequest, TaskState, View, World,
 };
 
 use crate::support::{FirstFit, StrictFifo, at, job, ledger_line, nodes, run, waits};
@@ -292,4 +292,54 @@ fn what_is_left_stays() {
     // Nodes 2 and 3 are free all the time; the lost task waits for node 0 to be repaired at 15.
     assert_eq!(waits(&log, 0), "fragmented=10");
     assert_eq!(log.records[0].nodes, [NodeId(0), NodeId(1)]);
+}
+
+/// Places the first task of a job on node 2, and what is left of it ten seconds later.
+#[derive(Clone, Debug)]
+struct InParts;
+
+impl Policy for InParts {
+    fn name(&self) -> &str {
+        "in-parts"
+    }
+
+    fn decide(&mut self, view: &View<'_>, _: &News<'_>, out: &mut Decisions) {
+        for job in view.pending_jobs() {
+            let first = job.tasks().next().unwrap();
+            if first.state() == TaskState::Pending {
+                out.place(first.id(), [Spot::from(NodeId(2))]);
+                out.wake_at(at(10));
+            } else if view.now() == at(10) {
+                let Fit::Now(spots) = view.plan().first_fit(job) else {
+                    panic!("what is left fits on nodes 3 and 0")
+                };
+                out.place(job.id(), spots);
+            }
+        }
+    }
+}
+
+/// Rack 0 is a node of 3 GPUs and one without, rack 1 two nodes of 2. A gang of 2 × 2 in one rack, and 3
+/// beside it, fits: rack 1 and node 0. With half of the pair in its place the rest fits as well; asked
+/// for by itself, without the rack, the other half would go to node 0 and leave too little of it. That
+/// makes it no larger than the supply: it waits for 10 s though it could start, and holds five GPUs.
+#[test]
+fn what_is_left_of_a_gang_that_fits_is_not_too_large() {
+    let pool = |name: &str, gpus| {
+        let nodes = if gpus == 2 { 2 } else { 1 };
+        PoolSpec::owned(name, NodeModel::gpus_only("h100", gpus), nodes)
+    };
+    let pools = vec![pool("large", 3), pool("none", 0), pool("small", 2)];
+    let order = [0, 1, 2, 2].map(PoolId).to_vec();
+    let supply = Supply::new(pools).with_fabric(fabric(2, 0)).in_order(order);
+    let mut gang = job(2, 10).tasks(2).within(Level::Rack);
+    let beside = TaskGroup::new(TaskRequest::gpus(3), 1);
+    gang.request.groups = vec![gang.request.groups[0], beside].into();
+    let (report, log) = run(supply, vec![gang], InParts, 20);
+    assert_eq!(waits(&log, 0), "latency=10");
+    assert!(!log.records[0].never_fits);
+    assert_eq!(
+        ledger_line(&report),
+        "idle.held=50 allocated.waiting=20 allocated.useful=70"
+    );
 }

@@ -6,6 +6,7 @@ mod boxes;
 mod digests;
 mod fault_models;
 mod faults;
+mod instances;
 mod levels;
 mod neighbours;
 mod oracles;

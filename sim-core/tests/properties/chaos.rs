@@ -13,10 +13,10 @@ use windtunnel_core::units::PPM;
 use windtunnel_core::{
     Advance, Autoscaler, Batch, Behaviour, Bytes, Checkpoint, Claim, Commit, ControllerId,
     Decision, Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault,
-    FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec,
-    JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News, NodeId,
-    NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm,
-    Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobId, JobList, JobNews, JobRef,
+    JobSpec, JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News,
+    NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec,
+    Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
     TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
@@ -71,6 +71,23 @@ impl JobCase {
         ];
         let which = (self.min.saturating_sub(1)) * 3 + self.extra + group;
         (self.advance == 0).then(|| LEVELS[which as usize % LEVELS.len()])?
+    }
+
+    /// How it uses a GPU that is shared; half of these jobs take memory that others may lack.
+    fn behaviour(&self) -> Behaviour {
+        let submit = u32::try_from(self.submit).unwrap();
+        let compute = match Ppm(self.duty) {
+            // An undiminished duty says nothing: what it uses alone is its behaviour's.
+            Ppm::ONE => PPM - submit * 20_000,
+            part => part.0.max(1),
+        };
+        let memory = (self.submit * 11 + self.work * 7 + u64::from(self.duty)) % 120;
+        Behaviour {
+            compute_use: Ppm(compute),
+            bandwidth_use: Ppm((self.duty / 2 + submit * 20_000).min(PPM)),
+            gpu_memory: Bytes(memory.saturating_sub(60)),
+            ..Behaviour::new("some")
+        }
     }
 }
 
@@ -162,10 +179,14 @@ pub(crate) enum Said {
     Queue((SchedulerId, QueueId), Reason),
     /// Tasks were taken out: (group, index) of each, and whether it is to keep its progress.
     Stopped(JobRef, Vec<(u16, u32)>, Stop, bool),
+    /// The same of tasks that were starting: those among them that were coming back with progress.
+    Interrupted(JobRef, Vec<(u16, u32)>, Stop, bool),
     /// Tasks are suspended and keep so much.
     Keeps(JobRef, Vec<(u16, u32)>, Keeps),
     /// So many tasks were to be placed at once, for sure or not.
     Placed(JobRef, usize, Claim),
+    /// Tasks of a job were moved.
+    Moved(JobRef),
 }
 
 pub(crate) type Log = Arc<Mutex<Vec<Said>>>;
@@ -313,6 +334,41 @@ pub(crate) fn shared_case() -> impl Strategy<Value = Case> {
     (case(), prop::collection::vec(0..8_u8, 4)).prop_map(|(case, modes)| Case { modes, ..case })
 }
 
+/// A small job for a GPU that others have, too.
+fn small_job() -> impl Strategy<Value = JobCase> {
+    let gpus = prop_oneof![
+        3 => (1..400_u16).prop_map(GpuRequest::Milli),
+        1 => Just(GpuRequest::Whole(1)),
+    ];
+    (job(), gpus, 1..=2_u32).prop_map(|(job, gpus, count)| JobCase {
+        groups: vec![(gpus, 0, 0, 0, count)],
+        work: job.work.max(5),
+        checkpoint: job.checkpoint.filter(|_| job.ending > 2),
+        ..job
+    })
+}
+
+/// The same with few GPUs of one kind, and many small jobs that meet on them.
+pub(crate) fn crowded_case() -> impl Strategy<Value = Case> {
+    let jobs = prop::collection::vec(small_job(), 3..12);
+    (shared_case(), jobs, 1..=2_u8).prop_map(|(mut case, jobs, gpus)| {
+        for pool in &mut case.pools {
+            (pool.gpus, pool.nodes) = (pool.gpus.min(gpus), pool.nodes.min(2));
+        }
+        case.jobs.truncate(2);
+        case.jobs.extend(jobs);
+        Case {
+            horizon: case.horizon.max(40),
+            ..case
+        }
+    })
+}
+
+/// The pool that comes at a place.
+pub(crate) fn pool_id(place: usize) -> PoolId {
+    PoolId(u8::try_from(place).unwrap())
+}
+
 impl Case {
     fn ticks(&self, n: u64) -> SimDuration {
         SimDuration::from_nanos(n * self.tick)
@@ -325,6 +381,22 @@ impl Case {
 
     pub(crate) fn tick(&self) -> SimDuration {
         self.ticks(1)
+    }
+
+    fn hungry(&self) -> BTreeSet<JobId> {
+        let takes = |spec: &JobSpec| {
+            let behaviour = spec.profile.behaviour.as_ref();
+            behaviour.is_some_and(|behaviour| behaviour.gpu_memory.0 > 0)
+        };
+        let jobs = (0..).map(JobId).zip(self.jobs());
+        jobs.filter(|(_, spec)| takes(spec))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// What it takes to make an instance.
+    pub(crate) fn reconfigure(&self) -> SimDuration {
+        self.ticks(self.seed >> 6 & 3)
     }
 
     /// Racks of up to three nodes, or one for all.
@@ -473,12 +545,7 @@ impl Case {
             cost: self.ticks(cost),
         });
         if !self.modes.is_empty() && job.nanos.is_multiple_of(3) {
-            spec.profile.behaviour = Some(Arc::new(Behaviour {
-                compute_use: Ppm(job.duty.max(1)),
-                bandwidth_use: Ppm(job.duty / 2),
-                gpu_memory: Bytes(job.nanos % 70),
-                ..Behaviour::new("some")
-            }));
+            spec.profile.behaviour = Some(Arc::new(job.behaviour()));
         }
         spec.profile.ending = match job.ending {
             0 => Ending::Fails,
@@ -526,6 +593,7 @@ impl Case {
             tick: self.tick,
             last_wake: self.last_wake(),
             jobs: Vec::new(),
+            hungry: self.hungry(),
             holds: BTreeSet::new(),
             fresh: (SimTime::ZERO, BTreeSet::new()),
             log: Arc::clone(log),
@@ -535,6 +603,7 @@ impl Case {
             let settings = PoolSettings {
                 sharing: self.sharing(PoolId(id)),
                 detection_delay: self.ticks(pool.detection),
+                reconfigure: self.reconfigure(),
                 driver: self
                     .driver
                     .map(|(probability, least, more)| DriverFailures {
@@ -651,6 +720,8 @@ struct Chaos {
     tick: u64,
     last_wake: SimTime,
     jobs: Vec<JobRef>,
+    /// Jobs that take memory of their GPUs: no policy knows, but one that may do nothing wrong must.
+    hungry: BTreeSet<JobId>,
     /// Holds it made.
     holds: BTreeSet<HoldId>,
     /// Jobs placed in this instant: they are not taken out again before it is over.
@@ -668,6 +739,9 @@ struct Call<'a, 'p, 'v> {
     ended: BTreeSet<HoldId>,
     /// The plan does not know all that changed: nothing is sure any more.
     blind: bool,
+    /// The memory of GPUs may not have sufficed for what was placed: then agents choose other devices
+    /// than the plan has, and what can't be refused is not sure any more.
+    unsure: bool,
     log: Vec<Said>,
 }
 
@@ -709,6 +783,7 @@ impl Policy for Chaos {
             busy: BTreeSet::new(),
             ended: BTreeSet::new(),
             blind: false,
+            unsure: false,
             log: Vec::new(),
         };
         for _ in 0..self.rng.random_range(0..6) {
@@ -789,6 +864,7 @@ impl Chaos {
     }
 
     fn placed(&mut self, call: &mut Call<'_, '_, '_>, job: JobRef, count: usize, claim: Claim) {
+        call.unsure |= self.hungry.contains(&job.id);
         call.log.push(Said::Placed(job, count, claim));
         self.fresh.1.insert(job);
     }
@@ -1039,6 +1115,10 @@ impl Chaos {
         let places = working.map(|task| place_of(task.id())).collect();
         let keeps = matches!(then, Then::Suspend { keeps } if keeps != Keeps::Nothing);
         call.log.push(Said::Stopped(job.id(), places, stop, keeps));
+        let starting = tasks.iter().filter(|task| task.state() == Starting);
+        let places = starting.map(|task| place_of(task.id())).collect();
+        call.log
+            .push(Said::Interrupted(job.id(), places, stop, keeps));
         if let Then::Suspend { keeps } = then {
             let all = tasks.iter().map(|task| place_of(task.id())).collect();
             call.log.push(Said::Keeps(job.id(), all, keeps));
@@ -1048,7 +1128,7 @@ impl Chaos {
     }
 
     fn resume(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
-        if call.blind {
+        if call.blind || call.unsure {
             return None;
         }
         let job = self.pick_job(call, |job| job.tasks_in(TaskState::Suspended) > 0)?;
@@ -1075,13 +1155,14 @@ impl Chaos {
             }
         }
         self.fresh.1.insert(job.id());
+        call.unsure |= self.hungry.contains(&job.job_id());
         call.out.resume(set);
         Some(job.id())
     }
 
     fn replace(&mut self, call: &mut Call<'_, '_, '_>) -> Option<JobRef> {
         use TaskState::{Pending, Reserved, Running, Starting};
-        if call.blind || call.view.holds().next().is_some() {
+        if call.blind || call.unsure || call.view.holds().next().is_some() {
             return None;
         }
         let fresh = self.fresh.1.clone();
@@ -1117,7 +1198,9 @@ impl Chaos {
         let places = holding.iter().map(|task| place_of(task.id())).collect();
         call.log
             .push(Said::Stopped(job.id(), places, Stop::Saved, false));
+        call.log.push(Said::Moved(job.id()));
         self.fresh.1.insert(job.id());
+        call.unsure |= self.hungry.contains(&job.job_id());
         call.out.replace(job.id(), spots);
         Some(job.id())
     }
