@@ -178,6 +178,7 @@ fn need(request: &TaskRequest) -> String {
         GpuRequest::Whole(1) => "1 GPU".to_owned(),
         GpuRequest::Whole(count) => format!("{count} GPUs"),
         GpuRequest::Milli(milli) => format!("{} GPUs", f64::from(milli) / 1e3),
+        GpuRequest::Instance(instance) => format!("MIG {}", instance.name()),
         GpuRequest::None => format!("{} cores", cores(request.cpu.0.into())),
     }
 }

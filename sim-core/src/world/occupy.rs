@@ -111,7 +111,7 @@ impl World {
         let entry = &mut job.tasks[task];
         entry.node = node;
         entry.grant = grant;
-        entry.remakes = self.cluster.instances.give(node, grant);
+        entry.remakes = self.cluster.give_instances(node, grant, request.gpus);
         entry.hold = within;
         entry.granted_at = now;
         let state = &mut self.cluster.nodes[node.index()];
@@ -207,7 +207,7 @@ impl World {
         let pool = &mut self.cluster.pools[state.pool.index()];
         pool.cpu.raise(request.cpu.0.into(), self.now);
         let broken = state.failed_of(devices);
-        let remakes = self.cluster.instances.give(node, grant);
+        let remakes = self.cluster.give_instances(node, grant, request.gpus);
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
         entry.grant = grant;
         entry.broken = broken;

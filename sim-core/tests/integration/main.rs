@@ -7,6 +7,7 @@ mod digests;
 mod fault_models;
 mod faults;
 mod levels;
+mod mig;
 mod neighbours;
 mod oracles;
 mod plans;

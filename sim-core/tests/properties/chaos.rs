@@ -14,9 +14,9 @@ use windtunnel_core::{
     Advance, Autoscaler, Batch, Behaviour, Bytes, Checkpoint, Claim, Commit, ControllerId,
     Decision, Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault,
     FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobList, JobNews, JobRef, JobSpec,
-    JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News, NodeId,
-    NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec, Ppm,
-    Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
+    JobView, Keeps, Layout, Level, ListedFaults, MigInstance, MigTable, MilliCores, Names, News,
+    NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec,
+    Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
     SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
     TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
@@ -175,6 +175,7 @@ fn gpus() -> impl Strategy<Value = GpuRequest> {
         1 => Just(GpuRequest::None),
         5 => (1..=4_u16).prop_map(GpuRequest::Whole),
         3 => prop_oneof![Just(250), Just(300), Just(500), 1..1_000_u16].prop_map(GpuRequest::Milli),
+        2 => (0..5_usize).prop_map(|at| GpuRequest::Instance(MigInstance::ALL[at])),
     ]
 }
 
@@ -1128,7 +1129,10 @@ impl Chaos {
         for _ in 0..self.rng.random_range(1..4) {
             let gpus = match self.rng.random_range(0..4) {
                 0 => GpuRequest::None,
-                1 => GpuRequest::Milli(self.rng.random_range(1..1_000)),
+                1 => match self.rng.random_range(1..1_000) {
+                    of @ 1..200 => GpuRequest::Instance(MigInstance::ALL[usize::from(of % 5)]),
+                    milli => GpuRequest::Milli(milli),
+                },
                 _ => GpuRequest::Whole(self.rng.random_range(1..4)),
             };
             let amount = TaskRequest {

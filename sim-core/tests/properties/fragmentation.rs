@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use windtunnel_core::fragmentation::{SIZES, SPANS};
 use windtunnel_core::{
-    Fragmentation, FragmentationMeter, NodeId, NodeView, Observer, SlotMeter, SlotsLeft, Target,
-    Targets, View,
+    Fragmentation, FragmentationMeter, NodeId, NodeView, Observer, Sharing, SlotMeter, SlotsLeft,
+    Target, Targets, View,
 };
 
 use crate::chaos::{Case, Log, case};
@@ -76,12 +76,23 @@ impl Checker {
         if want.gpus.devices() == 0 || (want.models != 0 && want.models >> model & 1 == 0) {
             return (all, 0);
         }
-        let each = self.case.sharing(node.pool()).granted_each(want.gpus);
-        let left = free.left.iter().take(free.devices.into());
-        let (able, small): (Vec<u16>, Vec<u16>) = left.partition(|left| **left >= each);
+        let sharing = self.case.sharing(node.pool());
+        let each = sharing.granted_each(want.gpus);
+        let serves = |at: &usize| match sharing {
+            // Some legal start, all of whose slices are free.
+            Sharing::Mig(table) => {
+                let profile = table.profile(want.gpus);
+                let is_free = |slice: u8| free.taken[*at] >> slice & 1 == 0;
+                let fits = |start: &u8| (*start..start + profile.memory).all(is_free);
+                profile.starts.iter().any(fits)
+            }
+            _ => free.left[*at] >= each,
+        };
+        let (able, small): (Vec<usize>, Vec<usize>) =
+            (0..usize::from(free.devices)).partition(serves);
         let fits = able.len() >= want.gpus.devices() as usize;
         let (cpu, memory) = (free.cpu >= want.cpu.0, free.memory >= want.memory.0);
-        let small = small.into_iter().map(u32::from).sum();
+        let small = small.into_iter().map(|at| u32::from(free.left[at])).sum();
         match (fits, cpu, memory) {
             (true, true, true) => (small, 0),
             (true, true, false) => (small, all),

@@ -38,8 +38,9 @@ impl Room {
         match (want.gpus, sharing) {
             (GpuRequest::None, _) => Some(Vec::new()),
             (GpuRequest::Whole(count), _) => whole(usize::from(count)),
-            (GpuRequest::Milli(_), Sharing::Exclusive) => whole(1),
-            (GpuRequest::Milli(milli), _) => {
+            (GpuRequest::Milli(_) | GpuRequest::Instance(_), Sharing::Exclusive) => whole(1),
+            (part @ (GpuRequest::Milli(_) | GpuRequest::Instance(_)), _) => {
+                let milli = sharing.granted_each(part);
                 let milli = u32::from(milli);
                 let able = (0..self.left.len()).filter(|i| self.left[*i] >= milli);
                 Some(vec![(able.min_by_key(|i| (self.left[*i], *i))?, milli)])
