@@ -125,7 +125,7 @@ fn a_stream_has_no_targets() {
     assert_eq!(place.run("compare s.toml --out out").code, Some(0));
     let text = place.read("out/fragmentation.csv");
     assert!(
-        text.contains("\nff,1,0,1000,1,0,0,0,,,,0.750000,1.000000\n"),
+        text.contains("\nff,1,0,1000,1,0,0,0,,,,0.750000,1.000000,,\n"),
         "{text}"
     );
 }

@@ -150,6 +150,12 @@ fn short_of(free: &NodeFree, full: &NodeFree, asked: &[TaskRequest]) -> Option<S
         let left = f64::from(free.milli) / 1e3;
         return Some(format!("{left} of {} GPUs free", full.devices));
     }
+    // Free slices need not be where an instance may lie.
+    let lies = |request: &&TaskRequest| free.gpu_slots(request, free.sharing) > 0;
+    let part = asked.iter().find(|request| request.gpus.is_part());
+    if let Some(part) = part.filter(|part| !lies(part)) {
+        return Some(format!("no GPU with room for {}", need(part)));
+    }
     let (cpu, memory) = (
         sum(&|request| request.cpu.0.into()),
         sum(&|request| request.memory.0),
