@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use windtunnel_core::{
-    Fragmentation, FragmentationMeter, SimDuration, SimTime, Simulation, SlotMeter, SlotsLeft,
-    Targets,
+    Fragmentation, FragmentationMeter, MigBlocked, SimDuration, SimTime, Simulation, SlotMeter,
+    SlotsLeft, Targets,
 };
 
 /// Fragmentation at one time.
@@ -16,12 +16,14 @@ pub struct Sample {
     pub fragmentation: Fragmentation,
     /// How many jobs of so many GPUs could be placed within a rack, say.
     pub slots: SlotsLeft,
+    /// Slices of GPUs shared by MIG that no further instance can have.
+    pub blocked: MigBlocked,
 }
 
 /// Takes a sample every so often, from 0 on.
 ///
 /// A sample costs O(nodes) comparisons, and a measurement of each node that changed since the last
-/// one; nothing is paid per event.
+/// one, of nodes with GPUs shared by MIG a look at their tasks; nothing is paid per event.
 pub(crate) struct Sampler {
     meter: FragmentationMeter,
     slots: SlotMeter,
@@ -61,12 +63,14 @@ impl Sampler {
         let fragmentation = *self.meter.now();
         self.slots.refresh(&simulation.view());
         let slots = *self.slots.now();
+        let blocked = MigBlocked::of(&simulation.view());
         while self.next < before {
             let at = self.next;
             self.samples.push(Sample {
                 at,
                 fragmentation,
                 slots,
+                blocked,
             });
             self.next = at.saturating_add(self.every);
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::device::MigInstance;
 use crate::fabric::Level;
 use crate::ids::{AttrId, ControllerId, NodeId, QueueId, TenantId};
 use crate::job_name::JobName;
@@ -24,6 +25,9 @@ pub enum GpuRequest {
     Whole(u16),
     /// A part of one device, in thousandths: 1 to 999. A fraction never spans devices.
     Milli(u16),
+    /// An instance (MIG) of one device. On GPUs that are not shared by MIG it is the part of a device
+    /// that its memory is.
+    Instance(MigInstance),
 }
 
 impl GpuRequest {
@@ -40,16 +44,23 @@ impl GpuRequest {
             Self::None => 0,
             Self::Whole(count) => count as u32 * MILLI_PER_GPU,
             Self::Milli(milli) => milli as u32,
+            Self::Instance(instance) => instance.milli() as u32,
         }
     }
 
-    /// Devices it touches: the count of whole ones, one for a fraction.
+    /// Whether it is less than a device: a fraction or an instance.
+    #[must_use]
+    pub const fn is_part(self) -> bool {
+        matches!(self, Self::Milli(_) | Self::Instance(_))
+    }
+
+    /// Devices it touches: the count of whole ones, one for a part.
     #[must_use]
     pub const fn devices(self) -> u32 {
         match self {
             Self::None => 0,
             Self::Whole(count) => count as u32,
-            Self::Milli(_) => 1,
+            Self::Milli(_) | Self::Instance(_) => 1,
         }
     }
 }
@@ -57,7 +68,7 @@ impl GpuRequest {
 /// What one task asks of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskRequest {
-    /// GPUs or a part of one.
+    /// GPUs, a part of one, or an instance.
     pub gpus: GpuRequest,
     /// Acceptable GPU models as a bit mask over [`GpuModelId`](crate::GpuModelId); 0 accepts any.
     pub models: u64,
@@ -89,6 +100,22 @@ impl TaskRequest {
     pub const fn gpu_milli(milli: u16) -> Self {
         Self {
             gpus: GpuRequest::Milli(milli),
+            models: 0,
+            cpu: MilliCores(0),
+            memory: Bytes(0),
+        }
+    }
+
+    /// An instance (MIG) of one GPU, and nothing else.
+    ///
+    /// ```
+    /// use windtunnel_core::{MigInstance, TaskRequest};
+    /// assert_eq!(TaskRequest::mig(MigInstance::FourG).gpus.milli(), 500);
+    /// ```
+    #[must_use]
+    pub const fn mig(instance: MigInstance) -> Self {
+        Self {
+            gpus: GpuRequest::Instance(instance),
             models: 0,
             cpu: MilliCores(0),
             memory: Bytes(0),

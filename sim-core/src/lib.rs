@@ -153,8 +153,8 @@ pub use decision::{
 };
 pub use device::{
     Alignment, Arbitrary, Choice, ChooserClone, Cores, CountOnly, DeviceChooser, DeviceRequest,
-    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, MigProfile, MigTable, NodeFree, NodeState,
-    NvidiaPlugin, Refusal, Sharing, SlurmGres, TopologyAware, TopologyManager,
+    DeviceSet, Grant, MAX_DEVICES, MAX_NUMA, MigInstance, MigNameError, MigProfile, MigTable,
+    NodeFree, NodeState, NvidiaPlugin, Refusal, Sharing, SlurmGres, TopologyAware, TopologyManager,
 };
 pub use error::{BuildError, DecisionError, ForkError, RunError};
 pub use fabric::{Fabric, Layout, Level, Places, Transport};
@@ -163,7 +163,9 @@ pub use fault::{
     FleetFaults, Links, ListedFaults, Lognormal, MaintenanceWindows, NoFaults, RepairTimes,
     SeveralFaults, Site, SlowBy,
 };
-pub use fragmentation::{Fragmentation, FragmentationMeter, SlotMeter, SlotsLeft, Target, Targets};
+pub use fragmentation::{
+    Fragmentation, FragmentationMeter, MigBlocked, SlotMeter, SlotsLeft, Target, Targets,
+};
 pub use ids::{
     AttrId, ControllerId, DemandId, GpuModelId, HoldId, JobId, JobRef, NodeId, PoolId, PoolSet,
     QueueId, SchedulerId, ShapeId, TaskRef, TenantId,

@@ -12,7 +12,7 @@
 //! | `job_id` | text | required | name for output; may be empty |
 //! | `submit_s` | seconds | required | submission, from the start of the run |
 //! | `duration_s` | seconds, empty or `inf` | required | run time at the reference rate, per job or, under `each`, per task; empty and `inf`: it never ends |
-//! | `gpus` | whole, or a part below 1 | required | GPUs per task |
+//! | `gpus` | whole, a part below 1, or a MIG profile | required | GPUs per task: `8`, `0.3`, `4g.40gb` |
 //! | `tasks` | count | 1 | tasks; of an elastic job the nominal number |
 //! | `gpu_model` | `A\|B` | any | acceptable GPU models |
 //! | `cpus` | cores | 0 | CPU per task, to the thousandth |
@@ -50,6 +50,7 @@
 //! # Ok::<(), windtunnel_traces::TraceError>(())
 //! ```
 
+mod instance;
 mod kinds;
 mod known;
 mod parse;
@@ -195,7 +196,7 @@ impl Format for Native {
 
         let submit = SimTime::ZERO + cell(Column::Submit).seconds(notes)?;
         let request = TaskRequest {
-            gpus: parse::gpus(cell(Column::Gpus), notes)?,
+            gpus: parse::gpus(cell(Column::Gpus), cell(Column::GpuModel), notes)?,
             models: parse::models(cell(Column::GpuModel), names)?,
             cpu: parse::or_default(cell(Column::Cpus), |c| {
                 let milli = c.number(&CORES, notes)?;

@@ -32,7 +32,7 @@ mod published;
 
 use windtunnel_core::rng::Seed;
 use windtunnel_core::units::MILLI_PER_GPU;
-use windtunnel_core::{Bytes, Checkpoint, JobSpec, Level, Names, SimDuration};
+use windtunnel_core::{Bytes, Checkpoint, JobSpec, Level, MigInstance, Names, SimDuration};
 
 pub use pattern::Pattern;
 pub use poisson::{Poisson, PoissonStream};
@@ -79,6 +79,8 @@ pub struct Synthetic {
     pub gpu_mix: Vec<(u32, u32)>,
     /// (thousandths of a GPU that a job asks for, weight): drawn among those of `gpu_mix`.
     pub gpu_parts: Vec<(u16, u32)>,
+    /// (instance (MIG) that a job asks for, weight): drawn among those of `gpu_mix`.
+    pub gpu_instances: Vec<(MigInstance, u32)>,
     /// Median of the log-normal run time, before clamping and scaling.
     pub run_median: SimDuration,
     /// Standard deviation of the logarithm of the run time.
@@ -148,6 +150,7 @@ impl Synthetic {
             pattern: Pattern::office_hours(),
             gpu_mix: vec![(1, 50), (2, 14), (4, 14), (8, 15), (16, 5), (32, 2)],
             gpu_parts: Vec::new(),
+            gpu_instances: Vec::new(),
             run_median: SimDuration::from_hours(3),
             run_sigma: 1.6,
             run_min: SimDuration::from_mins(1),
@@ -229,7 +232,8 @@ impl Synthetic {
         self.pattern.check()?;
         let mix = self.gpu_mix.iter().map(|&(_, weight)| weight);
         let parts = self.gpu_parts.iter().map(|&(_, weight)| weight);
-        weights("gpu_mix", mix.chain(parts))?;
+        let instances = self.gpu_instances.iter().map(|&(_, weight)| weight);
+        weights("gpu_mix", mix.chain(parts).chain(instances))?;
         for &(milli, _) in &self.gpu_parts {
             let fits = milli > 0 && u32::from(milli) < MILLI_PER_GPU;
             let hint = "a part is from 1 to 999 thousandths of a GPU";

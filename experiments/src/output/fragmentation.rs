@@ -47,7 +47,7 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
     writeln!(
         out,
         "platform,seed,time_s,idle_gpu_milli,{slots}frag_gpu_milli,frag_ratio,stranded_gpu_milli,\
-         gar,gfr"
+         gar,gfr,mig_compute_blocked,mig_memory_blocked"
     )?;
     let mut line = String::new();
     for run in &comparison.runs {
@@ -85,6 +85,13 @@ fn row(line: &mut String, sample: &Sample) {
         line.push(',');
         if let Some(millionths) = scaled(sum, 1_000_000, whole) {
             push_micro(line, millionths);
+        }
+    }
+    let blocked = &sample.blocked;
+    for slices in [blocked.compute, blocked.memory] {
+        line.push(',');
+        if blocked.gpus > 0 {
+            let _ = write!(line, "{slices}");
         }
     }
 }

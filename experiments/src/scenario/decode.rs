@@ -157,7 +157,7 @@ pub(super) fn decode(source: Source<'_>) -> Read<Scenario> {
             Some(fields) => run(&fields)?,
             None => unreachable!("a required key"),
         },
-        workload: workload(&top)?,
+        workload: workload(&top, &listed_pools)?,
         behaviours: match top.table("behaviours", &BEHAVIOURS)? {
             Some(fields) => Some(behaviours(&fields)?),
             None => None,

@@ -10,8 +10,11 @@ use windtunnel_traces::synthetic::Preset;
 
 use super::decode::{Read, WHOLE_MAX};
 use super::fields::{Fields, Keys, kind, whole, wrong};
+use super::instances;
 use super::source::did_you_mean;
-use super::{Drawn, FillPods, Log, Published, Rate, Saves, Stream, Table, Week, Workload, text};
+use super::{
+    Drawn, FillPods, Log, Pool, Published, Rate, Saves, Stream, Table, Week, Workload, text,
+};
 
 /// `kind` comes first: it says which other keys there are.
 const DRAWN: Keys = Keys {
@@ -26,6 +29,7 @@ const DRAWN: Keys = Keys {
         "pattern",
         "gpu_mix",
         "gpu_parts",
+        "gpu_instances",
         "run_median",
         "run_sigma",
         "run_min",
@@ -132,7 +136,7 @@ enum Kind {
 }
 
 /// The kind is looked up first, for it says which other keys there are.
-pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
+pub(super) fn workload(top: &Fields<'_>, pools: &[Pool]) -> Read<Workload> {
     let value = top.value("workload");
     let Some(DeValue::Table(table)) = value.map(Spanned::get_ref) else {
         let found = value.map_or("nothing", |value| kind(value.get_ref()));
@@ -174,8 +178,8 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
             .expect("it is a table, as seen above"))
     };
     Ok(match found {
-        Kind::Campus => Workload::Campus(drawn(&below(&DRAWN)?, Drawn::campus())?),
-        Kind::Synthetic => Workload::Synthetic(drawn(&below(&DRAWN)?, Drawn::plain())?),
+        Kind::Campus => Workload::Campus(drawn(&below(&DRAWN)?, Drawn::campus(), pools)?),
+        Kind::Synthetic => Workload::Synthetic(drawn(&below(&DRAWN)?, Drawn::plain(), pools)?),
         Kind::Preset => Workload::Preset(published(&below(&PRESET)?)?),
         Kind::Poisson => Workload::Poisson(stream(&below(&STREAM)?)?),
         Kind::Native => Workload::Native(file(&below(&TABLE)?)?),
@@ -187,7 +191,7 @@ pub(super) fn workload(top: &Fields<'_>) -> Read<Workload> {
     })
 }
 
-fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
+fn drawn(fields: &Fields<'_>, default: Drawn, pools: &[Pool]) -> Read<Drawn> {
     let share =
         |key, default| -> Read<f64> { Ok(fields.number(key, 0.0..=1.0)?.unwrap_or(default)) };
     let sigma =
@@ -215,6 +219,7 @@ fn drawn(fields: &Fields<'_>, default: Drawn) -> Read<Drawn> {
         )?
         .unwrap_or(default.gpu_mix),
         gpu_parts: sizes(fields, "gpu_parts", 1..=999, PARTS_EXAMPLE)?.unwrap_or(default.gpu_parts),
+        gpu_instances: instances::read(fields, pools)?.unwrap_or(default.gpu_instances),
         run_median: length("run_median", default.run_median)?,
         run_sigma: sigma("run_sigma", default.run_sigma)?,
         run_min: length("run_min", default.run_min)?,

@@ -15,6 +15,7 @@ mod fabric;
 mod faults;
 pub(crate) mod fields;
 mod hardware;
+mod instances;
 mod load;
 mod locate;
 mod saves;

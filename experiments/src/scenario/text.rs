@@ -4,7 +4,7 @@
 
 use serde::{Serialize, Serializer};
 use windtunnel_core::{
-    Horizon, Level, LimitMode, MicroDollars, OnLoss, Ppm, SimDuration, Transport,
+    Horizon, Level, LimitMode, MicroDollars, MigInstance, OnLoss, Ppm, SimDuration, Transport,
 };
 use windtunnel_traces::Zero;
 use windtunnel_traces::swf::{Limit, Processors, Size, TenantOf};
@@ -153,6 +153,17 @@ pub(super) fn repair<S: Serializer>(value: &Repair, out: S) -> Result<S::Ok, S::
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn ppm<S: Serializer>(value: &Ppm, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_f64(f64::from(value.0) / 1e6)
+}
+
+/// Instances by the names that are the same on every model.
+pub(super) fn instances<S: Serializer>(
+    value: &[(MigInstance, u32)],
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    let named = value
+        .iter()
+        .map(|(instance, weight)| (instance.name(), weight));
+    out.collect_seq(named)
 }
 
 /// `2h 30m`.

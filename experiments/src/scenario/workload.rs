@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use windtunnel_core::{Bytes, Level, SimDuration};
+use windtunnel_core::{Bytes, Level, MigInstance, SimDuration};
 use windtunnel_traces::Zero;
 use windtunnel_traces::openb::Fill;
 use windtunnel_traces::swf::{Limit, Processors, Size, SwfOptions, TenantOf};
@@ -99,6 +99,11 @@ pub struct Drawn {
     pub gpu_mix: Vec<(u32, u32)>,
     /// [thousandths of a GPU that a job asks for, weight], …: drawn among those of `gpu_mix`.
     pub gpu_parts: Vec<(u16, u32)>,
+    /// [instance (MIG) that a job asks for, weight], …: drawn among those of `gpu_mix`. By their names
+    /// on the pools' GPUs (`4g.40gb`), or without the memory: `1g`, `1g.double`, `2g`, `3g`, `4g`.
+    #[serde(serialize_with = "text::instances")]
+    #[schemars(with = "Vec<(String, u32)>")]
+    pub gpu_instances: Vec<(MigInstance, u32)>,
     /// Median of the log-normal run time.
     #[serde(serialize_with = "text::duration")]
     #[schemars(with = "String")]
@@ -205,6 +210,7 @@ impl Drawn {
             pattern: Rate::OfficeHours,
             gpu_mix: drawn.gpu_mix.clone(),
             gpu_parts: drawn.gpu_parts.clone(),
+            gpu_instances: drawn.gpu_instances.clone(),
             run_median: drawn.run_median,
             run_sigma: drawn.run_sigma,
             run_min: drawn.run_min,
@@ -249,6 +255,7 @@ impl Drawn {
             },
             gpu_mix: self.gpu_mix.clone(),
             gpu_parts: self.gpu_parts.clone(),
+            gpu_instances: self.gpu_instances.clone(),
             run_median: self.run_median,
             run_sigma: self.run_sigma,
             run_min: self.run_min,

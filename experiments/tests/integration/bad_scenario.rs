@@ -53,6 +53,40 @@ error: unknown key `polcy`
 }
 
 #[test]
+fn instances_that_can_not_be() {
+    let asks = |model: &str, instances: &str| {
+        let drawn = with(
+            "gpu_mix =",
+            &format!("gpu_instances = {instances}\ngpu_mix ="),
+        );
+        drawn.replacen(
+            "gpus_per_node",
+            &format!("gpu_model = \"{model}\"\ngpus_per_node"),
+            1,
+        )
+    };
+    let bad = |model: &str, instance: &str, label: &str| {
+        let message = "bad value for `gpu_instances`";
+        check(
+            &asks(model, &format!("[{instance}]")),
+            message,
+            instance,
+            label,
+        );
+    };
+    let all = "h200 has 1g.18gb, 1g.35gb, 2g.35gb, 3g.71gb, 4g.71gb, 7g.141gb; 1g, 1g.double, 2g, ";
+    bad("h200", "[\"4g.40gb\", 1]", all);
+    bad("h200", "[\"5g\", 1]", all);
+    bad("h200", "[\"1g.18gb+me\", 1]", "leave out `+me`");
+    bad("h200", "[\"7g\", 1]", "gpu_mix = [[1, …]]");
+    bad("h200", "[4, 1]", "expected [MIG profile, weight]");
+    bad("h200", "[\"4g\"]", "expected [MIG profile, weight]");
+    bad("h200", "[\"4g\", -1]", "it is from 0 to 1000000");
+    bad("a30", "[\"2g\", 1]", "gpu_parts = [[500, …]]");
+    bad("v100", "[\"4g\", 1]", "no pool has GPUs with MIG");
+}
+
+#[test]
 fn sharing_that_can_not_be() {
     let shared = |keys: &str| with("policy = \"fifo\"", &format!("policy = \"fifo\"\n{keys}"));
     check(

@@ -47,11 +47,11 @@ fn a_timeline_by_hand() {
     assert_eq!(
         place.read("out/fragmentation.csv"),
         "\
-platform,seed,time_s,idle_gpu_milli,slots_1,slots_2,slots_4,slots_8,frag_gpu_milli,frag_ratio,stranded_gpu_milli,gar,gfr
-ff,1,0,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000
-ff,1,3600,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000
-ff,1,7200,3000,3,1,0,0,1500.000000,0.500000,1500.000000,0.250000,1.000000
-ff,1,10800,4000,4,2,1,0,0.000000,0.000000,0.000000,0.000000,0.000000
+platform,seed,time_s,idle_gpu_milli,slots_1,slots_2,slots_4,slots_8,frag_gpu_milli,frag_ratio,stranded_gpu_milli,gar,gfr,mig_compute_blocked,mig_memory_blocked
+ff,1,0,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000,,
+ff,1,3600,1000,1,0,0,0,1000.000000,1.000000,500.000000,0.750000,1.000000,,
+ff,1,7200,3000,3,1,0,0,1500.000000,0.500000,1500.000000,0.250000,1.000000,,
+ff,1,10800,4000,4,2,1,0,0.000000,0.000000,0.000000,0.000000,0.000000,,
 "
     );
 }
@@ -125,7 +125,7 @@ fn a_stream_has_no_targets() {
     assert_eq!(place.run("compare s.toml --out out").code, Some(0));
     let text = place.read("out/fragmentation.csv");
     assert!(
-        text.contains("\nff,1,0,1000,1,0,0,0,,,,0.750000,1.000000\n"),
+        text.contains("\nff,1,0,1000,1,0,0,0,,,,0.750000,1.000000,,\n"),
         "{text}"
     );
 }

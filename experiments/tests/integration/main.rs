@@ -19,6 +19,7 @@ mod golden;
 mod hardware;
 mod library;
 mod logs;
+mod mig;
 mod notes;
 mod openb;
 mod own;

@@ -236,8 +236,8 @@ fn of_any(node: &NodeFree, want: DeviceRequest) -> Option<DeviceSet> {
 fn in_shared(node: &NodeFree, want: DeviceRequest) -> Option<Option<DeviceSet>> {
     let devices = 0..usize::from(node.devices);
     match (node.sharing, want.gpus) {
-        (Sharing::Mig(table), GpuRequest::Milli(milli)) => {
-            let found = node.best_slices(table.serves(milli));
+        (Sharing::Mig(table), gpus) if gpus.is_part() => {
+            let found = node.best_slices(table.profile(gpus));
             Some(found.map(|(device, _)| DeviceSet(1 << device)))
         }
         (sharing, gpus) if sharing.overcommits() => {

@@ -88,6 +88,14 @@ impl NodeFree {
         self.taken.get(device).copied().unwrap_or(u8::MAX)
     }
 
+    /// Whether one GPU can serve what a request asks of each.
+    pub(crate) fn gpu_serves(&self, device: usize, gpus: GpuRequest, sharing: Sharing) -> bool {
+        match sharing {
+            Sharing::Mig(table) => table.profile(gpus).fits(self.taken_of(device)) > 0,
+            sharing => self.left[device] >= sharing.granted_each(gpus),
+        }
+    }
+
     /// Which device, and which of its slices, an instance of a profile goes to: those that leave the
     /// most placements, then the device with the least left, then the lowest. O(devices × starts).
     pub(crate) fn best_slices(&self, profile: &MigProfile) -> Option<(usize, u8)> {
@@ -122,12 +130,11 @@ impl NodeFree {
         let milli_each = self.sharing.granted_each(gpus);
         let mut grant = Grant::of(devices, milli_each);
         if let (Sharing::Mig(table), false) = (self.sharing, devices.is_empty()) {
-            grant.slices = match gpus {
-                GpuRequest::Milli(milli) => {
-                    let device = devices.iter().next()?;
-                    table.best(table.serves(milli), self.taken_of(device))?.0
-                }
-                _ => table.all(),
+            grant.slices = if gpus.is_part() {
+                let device = devices.iter().next()?;
+                table.best(table.profile(gpus), self.taken_of(device))?.0
+            } else {
+                table.all()
             };
         }
         let is_right = devices.len() == gpus.devices();
@@ -155,16 +162,16 @@ impl NodeFree {
             GpuRequest::None => u32::MAX,
             gpus if sharing.overcommits() => self.slot_sets(gpus, sharing),
             GpuRequest::Whole(count) => self.whole() / u32::from(count.max(1)),
-            GpuRequest::Milli(milli) => match sharing {
+            part => match sharing {
                 Sharing::Fractions | Sharing::Mps => {
-                    let milli = milli.max(1);
+                    let milli = sharing.granted_each(part).max(1);
                     self.left[..usize::from(self.devices)]
                         .iter()
                         .map(|&left| u32::from(left / milli))
                         .sum()
                 }
                 Sharing::Mig(table) => {
-                    let profile = table.serves(milli);
+                    let profile = table.profile(part);
                     let devices = usize::from(self.devices).min(Self::MIG_DEVICES);
                     let taken = self.taken[..devices].iter();
                     taken.map(|&taken| profile.fits(taken)).sum()
@@ -219,7 +226,9 @@ impl NodeFree {
                 GpuRequest::Whole(count) if !sharing.overcommits() => {
                     self.whole() >= u32::from(count)
                 }
-                GpuRequest::Milli(_) if sharing == Sharing::Exclusive => self.idle != 0,
+                GpuRequest::Milli(_) | GpuRequest::Instance(_) if sharing == Sharing::Exclusive => {
+                    self.idle != 0
+                }
                 gpus => self.fits_shared(gpus, sharing),
             }
     }
@@ -227,11 +236,12 @@ impl NodeFree {
     /// Whether a request fits on GPUs that are shared.
     fn fits_shared(&self, gpus: GpuRequest, sharing: Sharing) -> bool {
         match (sharing, gpus) {
-            (Sharing::Fractions | Sharing::Mps, GpuRequest::Milli(milli)) => {
+            (Sharing::Fractions | Sharing::Mps, gpus) if gpus.is_part() => {
+                let milli = sharing.granted_each(gpus);
                 self.left.iter().any(|&left| left >= milli)
             }
-            (Sharing::Mig(table), GpuRequest::Milli(milli)) => {
-                let profile = table.serves(milli);
+            (Sharing::Mig(table), gpus) if gpus.is_part() => {
+                let profile = table.profile(gpus);
                 let devices = usize::from(self.devices).min(Self::MIG_DEVICES);
                 self.taken[..devices]
                     .iter()
@@ -472,7 +482,7 @@ const fn spread(devices: DeviceSet, moves: u16) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::MigTable;
+    use crate::device::{MigInstance, MigTable};
     use crate::world::occupy::assume;
     use proptest::prelude::*;
 
@@ -529,6 +539,7 @@ mod tests {
     fn request(kind: u16) -> TaskRequest {
         match kind {
             0..=3 => TaskRequest::gpus(kind + 1),
+            4..200 => TaskRequest::mig(MigInstance::ALL[usize::from(kind % 5)]),
             milli => TaskRequest::gpu_milli(milli),
         }
     }

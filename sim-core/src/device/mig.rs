@@ -7,6 +7,7 @@
 //! Sources: profile names from NVIDIA's MIG user guide, *Supported MIG Profiles*; slice counts and
 //! starts are what `nvidia-smi mig -lgipp` lists (general knowledge, unverified).
 
+use crate::job::GpuRequest;
 use crate::units::Bytes;
 
 /// The profiles of a GPU model.
@@ -199,37 +200,22 @@ impl MigTable {
         &profiles[which]
     }
 
-    /// Thousandths granted to a share.
-    pub(crate) const fn granted(self, milli: u16) -> u16 {
-        self.serves(milli).memory as u16 * self.slice_milli()
-    }
-
-    /// The share by which a profile is asked for, by its name: `1g.10gb` is 125 thousandths of an
-    /// 80 GB GPU. The name's memory is not looked at: a name in the manner of another model means the
-    /// profile with as many compute slices. `None` for what is no such name, or names a profile that
-    /// no share is served by (`4g`, and those with twice the memory).
-    ///
-    /// ```
-    /// use windtunnel_core::MigTable;
-    /// assert_eq!(MigTable::A100x80.share("3g.40gb"), Some(500));
-    /// assert_eq!(MigTable::A30x24.share("4g.24gb"), Some(1_000));
-    /// assert_eq!(MigTable::A100x80.share("5g.40gb"), None);
-    /// ```
+    /// The profile that serves a request: the one it names, the one that serves its share, or all of
+    /// the GPU. An instance that the GPU does not have, which is any on an A30, is served as a share.
     #[must_use]
-    pub fn share(self, name: &str) -> Option<u16> {
-        let (compute, memory) = name.split_once("g.")?;
-        let compute: u8 = compute.parse().ok()?;
-        memory.strip_suffix("gb")?.parse::<u16>().ok()?;
-        let named = |profile: &&MigProfile| profile.by_share && profile.compute == compute;
-        let profile = self.profiles().iter().find(named)?;
-        Some(u16::from(profile.memory) * self.slice_milli())
+    pub const fn profile(self, gpus: GpuRequest) -> &'static MigProfile {
+        let profiles = self.profiles();
+        match (gpus, self) {
+            (GpuRequest::Instance(instance), Self::A30x24) => self.serves(instance.milli()),
+            (GpuRequest::Instance(instance), _) => &profiles[instance as usize],
+            (GpuRequest::Milli(milli), _) => self.serves(milli),
+            (GpuRequest::None | GpuRequest::Whole(_), _) => &profiles[profiles.len() - 1],
+        }
     }
 
-    /// Compute slices of the profile that serves a share with so many memory slices.
-    pub(crate) fn compute_of(self, memory: u32) -> u32 {
-        let serves = |p: &&MigProfile| p.by_share && u32::from(p.memory) == memory;
-        let profile = self.profiles().iter().find(serves);
-        profile.map_or(0, |profile| profile.compute.into())
+    /// Thousandths of a GPU granted to a request, on each.
+    pub(crate) const fn granted(self, gpus: GpuRequest) -> u16 {
+        self.profile(gpus).memory as u16 * self.slice_milli()
     }
 
     /// Memory of an instance of so many memory slices, on a GPU with `gpu_memory`.
@@ -266,29 +252,100 @@ impl MigTable {
 mod tests {
     use super::*;
 
-    /// Every set of instances that can be made one after the other, by trying them all.
-    fn reachable(table: MigTable) -> Vec<(u8, u8)> {
-        let (mut seen, mut open) = (vec![(0_u8, 0_u8)], vec![(0_u8, 0_u8)]);
-        while let Some((taken, compute)) = open.pop() {
-            for profile in table.profiles() {
-                for &start in profile.starts {
-                    let mask = profile.mask(start);
-                    let next = (taken | mask, compute + profile.compute);
-                    if taken & mask == 0 && !seen.contains(&next) {
-                        seen.push(next);
-                        open.push(next);
-                    }
-                }
-            }
+    type Lies = Vec<(MigProfile, u8)>;
+
+    /// Every legal configuration: sets of instances at legal starts that do not overlap, by deciding for
+    /// each profile and start whether it is there.
+    fn configurations(table: MigTable) -> Vec<Lies> {
+        let places: Lies = table
+            .profiles()
+            .iter()
+            .flat_map(|profile| profile.starts.iter().map(|&start| (*profile, start)))
+            .collect();
+        let mut all: Vec<Lies> = vec![Vec::new()];
+        for place in places {
+            let with: Vec<Lies> = all
+                .iter()
+                .filter(|lies| lies.iter().all(|other| !overlap(*other, place)))
+                .map(|lies| lies.iter().copied().chain([place]).collect())
+                .collect();
+            all.extend(with);
         }
-        seen
+        all
+    }
+
+    /// Whether two instances have a slice in common, slice by slice.
+    fn overlap((a, at): (MigProfile, u8), (b, other): (MigProfile, u8)) -> bool {
+        let slices = |profile: MigProfile, start: u8| start..start + profile.memory;
+        slices(a, at).any(|slice| slices(b, other).contains(&slice))
+    }
+
+    fn taken(lies: &Lies) -> u8 {
+        let masks = lies.iter().map(|(profile, start)| profile.mask(*start));
+        masks.fold(0, |taken, mask| taken | mask)
     }
 
     #[test]
-    fn no_set_of_instances_needs_more_compute_than_there_is() {
+    fn no_configuration_needs_more_than_there_is() {
         for (table, _) in MigTable::ALL {
-            let most = reachable(table).iter().map(|(_, compute)| *compute).max();
+            let all = configurations(table);
+            let compute =
+                |lies: &Lies| -> u8 { lies.iter().map(|(profile, _)| profile.compute).sum() };
+            let most = all.iter().map(compute).max();
             assert_eq!(most, Some(table.compute_slices()), "{table:?}");
+            // As many at once as `nvidia-smi mig -lgip` says.
+            let profiles = table.profiles().iter();
+            let most = |profile: &MigProfile| {
+                let count = |lies: &Lies| lies.iter().filter(|(other, _)| other == profile).count();
+                all.iter().map(count).max().unwrap()
+            };
+            let most: Vec<usize> = profiles.map(most).collect();
+            match table {
+                MigTable::A30x24 => assert_eq!(most, [4, 2, 1]),
+                _ => assert_eq!(most, [7, 4, 3, 2, 1, 1]),
+            }
+        }
+    }
+
+    /// In every legal configuration of a GPU: which profiles still have a place, how often, what a
+    /// request gets, and what no further instance can have, against all configurations that contain it.
+    #[test]
+    fn what_is_free_is_what_all_configurations_say() {
+        for (table, _) in MigTable::ALL {
+            let all = configurations(table);
+            for lies in &all {
+                let (here, used) = (taken(lies), lies.iter().map(|(p, _)| p.compute).sum::<u8>());
+                let larger = all
+                    .iter()
+                    .filter(|other| lies.iter().all(|place| other.contains(place)));
+                let more: Vec<Lies> = larger
+                    .map(|other| {
+                        let added = other.iter().filter(|place| !lies.contains(place));
+                        added.copied().collect()
+                    })
+                    .collect();
+                for profile in table.profiles() {
+                    let count = |more: &Lies| more.iter().filter(|(p, _)| p == profile).count();
+                    let most = more.iter().map(count).max().unwrap();
+                    assert_eq!(profile.fits(here) as usize, most, "{here:#b} {profile:?}");
+                    let best = table.best(profile, here).map(|(mask, _)| mask);
+                    let one = more.iter().filter(|more| more.len() == 1);
+                    let mut one = one.filter(|more| more[0].0 == *profile).map(taken);
+                    assert_eq!(best.is_some(), most > 0);
+                    assert!(best.is_none_or(|best| one.any(|mask| mask == best)));
+                }
+                let sum = |of: fn(&MigProfile) -> u8| {
+                    let sums = more
+                        .iter()
+                        .map(|more| more.iter().map(|(p, _)| of(p)).sum());
+                    sums.max().unwrap_or(0_u8)
+                };
+                let (compute, memory) = (sum(|p| p.compute), sum(|p| p.memory));
+                assert_eq!(table.reach(here), (compute, memory), "{here:#b}");
+                let free = u8::try_from((!here & table.all()).count_ones()).unwrap();
+                let blocked = (table.compute_slices() - used - compute, free - memory);
+                assert_eq!(table.blocked(here, used), blocked, "{here:#b}");
+            }
         }
     }
 

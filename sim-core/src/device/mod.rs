@@ -4,7 +4,9 @@ mod agents;
 mod choose;
 mod cores;
 mod free;
+mod instance;
 mod mig;
+mod reach;
 mod sharing;
 
 pub use agents::{Alignment, Arbitrary, NvidiaPlugin, SlurmGres, TopologyAware, TopologyManager};
@@ -14,6 +16,7 @@ pub use choose::{
 };
 pub use cores::{Cores, MAX_NUMA};
 pub use free::NodeFree;
+pub use instance::{MigInstance, MigNameError};
 pub use mig::{MigProfile, MigTable};
 pub use sharing::Sharing;
 

@@ -44,11 +44,13 @@ impl Sharing {
     /// is [over-committed](Self::overcommits).
     ///
     /// ```
-    /// use windtunnel_core::{GpuRequest, MigTable, Sharing};
+    /// use windtunnel_core::{GpuRequest, MigInstance, MigTable, Sharing};
     /// let third = GpuRequest::Milli(333);
     /// assert_eq!(Sharing::Exclusive.granted_each(third), 1_000);
     /// assert_eq!(Sharing::Mps.granted_each(third), 333);
     /// assert_eq!(Sharing::Mig(MigTable::A100x80).granted_each(third), 500, "3g.40gb");
+    /// let four = GpuRequest::Instance(MigInstance::FourG);
+    /// assert_eq!(Sharing::Mig(MigTable::A100x80).granted_each(four), 500, "4g.40gb");
     /// assert_eq!(Sharing::TimeSliced { slots: 4 }.granted_each(GpuRequest::Whole(2)), 250, "a slot");
     /// ```
     #[must_use]
@@ -57,7 +59,8 @@ impl Sharing {
             (_, GpuRequest::None) => 0,
             (Self::TimeSliced { .. } | Self::Unchecked, _) => self.slot(),
             (Self::Fractions | Self::Mps, GpuRequest::Milli(milli)) => milli,
-            (Self::Mig(table), GpuRequest::Milli(milli)) => table.granted(milli),
+            (Self::Fractions | Self::Mps, GpuRequest::Instance(instance)) => instance.milli(),
+            (Self::Mig(table), gpus) => table.granted(gpus),
             _ => WHOLE,
         }
     }

@@ -15,19 +15,21 @@
 //! | the target | F | stranded |
 //! | --- | --- | --- |
 //! | asks for no GPU, or for another model | *L* | 0 |
-//! | fits by GPU and by CPU (memory is ignored) | what is left on GPUs with less than it asks for of one | 0 |
+//! | fits by GPU and by CPU (memory is ignored) | what is left on GPUs with less than it asks for of one (shared by MIG: without room for its instance) | 0 |
 //! | fits by GPU, but CPU or memory is missing | *L* (memory: as the row above) | *L* |
 //! | does not fit by GPU | *L* | 0 |
 //!
-//! [`SlotMeter`] counts slots larger than a node, too: within a rack, say, and over the whole cluster.
+//! [`MigBlocked`] counts slices that no further instance can have. [`SlotMeter`] counts slots larger than a node, too: within a rack, say, and over the whole cluster.
 //!
 //! Everything is summed over nodes that take tasks. Sums are integers, so a figure is the same whether
 //! it was kept up to date node by node or computed anew.
 
+mod blocked;
 mod meter;
 mod slots;
 mod targets;
 
+pub use blocked::MigBlocked;
 pub use meter::{Fragmentation, FragmentationMeter, SLOTS};
 pub use slots::{SIZES, SPANS, SlotMeter, SlotsLeft};
 pub use targets::{Target, Targets};

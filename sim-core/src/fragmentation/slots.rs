@@ -26,7 +26,7 @@ pub const SPANS: [Option<Level>; 4] = [
 pub struct SlotsLeft {
     /// By [`SPANS`], then by [`SIZES`].
     pub slots: [[u64; SIZES.len()]; SPANS.len()],
-    /// GPUs of nodes that take tasks [milli-GPU].
+    /// GPUs of nodes that take tasks [milli-GPU]; where they are slots, what these add up to.
     pub gpu_milli: u64,
     /// What of them is not free [milli-GPU].
     pub allocated_milli: u64,
@@ -127,7 +127,7 @@ impl SlotMeter {
         if gpus == 0 {
             return;
         }
-        self.count_use(gpus, was, now);
+        self.count_use(node.capacity().milli, was, now);
         let is_free = |seen: Seen| u32::from(seen.open && seen.whole == gpus);
         for (row, span) in SPANS.into_iter().enumerate() {
             let group = span.map_or(0, |level| view.places().group(node.id(), level));
@@ -146,9 +146,8 @@ impl SlotMeter {
         }
     }
 
-    /// How full nodes are.
-    fn count_use(&mut self, gpus: u32, was: Seen, now: Seen) {
-        let all = gpus * crate::units::MILLI_PER_GPU;
+    /// How full nodes are that have so much to grant when empty.
+    fn count_use(&mut self, all: u32, was: Seen, now: Seen) {
         let parts = |seen: Seen| {
             let open = u64::from(seen.open);
             let partly = seen.open && seen.milli > 0 && seen.milli < all;

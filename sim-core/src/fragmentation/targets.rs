@@ -130,11 +130,10 @@ impl Targets {
         for target in &self.list {
             let request = &target.request;
             let needed = request.gpus.devices();
-            let each = sharing.granted_each(request.gpus);
             let accepted = request.models == 0 || request.models & model != 0;
             let mut lost = idle;
             if needed > 0 && accepted {
-                let (able, small) = split(free, each);
+                let (able, small) = split(free, request.gpus, sharing);
                 if able >= needed {
                     let has_cpu = free.cpu >= request.cpu.0;
                     if has_cpu {
@@ -151,14 +150,14 @@ impl Targets {
     }
 }
 
-/// GPUs with at least `each` left, and the sum of what is left on the others.
-fn split(free: &NodeFree, each: u16) -> (u32, u32) {
+/// GPUs that can serve a request, and the sum of what is left on the others.
+fn split(free: &NodeFree, gpus: GpuRequest, sharing: Sharing) -> (u32, u32) {
     let (mut able, mut small) = (0, 0);
-    for &left in &free.left[..usize::from(free.devices)] {
-        if left >= each {
+    for device in 0..usize::from(free.devices) {
+        if free.gpu_serves(device, gpus, sharing) {
             able += 1;
         } else {
-            small += u32::from(left);
+            small += u32::from(free.left[device]);
         }
     }
     (able, small)

@@ -150,6 +150,12 @@ fn short_of(free: &NodeFree, full: &NodeFree, asked: &[TaskRequest]) -> Option<S
         let left = f64::from(free.milli) / 1e3;
         return Some(format!("{left} of {} GPUs free", full.devices));
     }
+    // Free slices need not be where an instance may lie.
+    let lies = |request: &TaskRequest| free.gpu_slots(request, free.sharing) > 0;
+    let mut parts = asked.iter().filter(|request| request.gpus.is_part());
+    if let Some(part) = parts.find(|part| free.open && !lies(part)) {
+        return Some(format!("no GPU with room for {}", need(part)));
+    }
     let (cpu, memory) = (
         sum(&|request| request.cpu.0.into()),
         sum(&|request| request.memory.0),
@@ -178,6 +184,7 @@ fn need(request: &TaskRequest) -> String {
         GpuRequest::Whole(1) => "1 GPU".to_owned(),
         GpuRequest::Whole(count) => format!("{count} GPUs"),
         GpuRequest::Milli(milli) => format!("{} GPUs", f64::from(milli) / 1e3),
+        GpuRequest::Instance(instance) => format!("MIG {}", instance.name()),
         GpuRequest::None => format!("{} cores", cores(request.cpu.0.into())),
     }
 }
@@ -202,5 +209,31 @@ fn promised(what: Promise) -> String {
         Promise::Tasks(TaskSet::Task(task)) => task.to_string(),
         Promise::Tasks(TaskSet::Job(job)) => job.to_string(),
         Promise::Hold(hold) => hold.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceSet, Grant, MigInstance, MigTable, Sharing};
+
+    #[test]
+    fn free_slices_are_not_always_room() {
+        let full = NodeFree::empty(1, 0, 0).shared(Sharing::Mig(MigTable::A100x80));
+        let four = [TaskRequest::mig(MigInstance::FourG)];
+        assert_eq!(short_of(&full, &full, &four), None);
+        let mut free = full;
+        let three = Grant {
+            slices: 0b0000_1111,
+            ..Grant::of(DeviceSet::one(0), 500)
+        };
+        free.take(three, 0, 0);
+        let what = short_of(&free, &full, &four);
+        assert_eq!(what.as_deref(), Some("no GPU with room for MIG 4g"));
+        let three = [TaskRequest::mig(MigInstance::ThreeG)];
+        assert_eq!(short_of(&free, &full, &three), None, "it lies at 4");
+        let both = [three[0], four[0]];
+        let what = short_of(&free, &full, &both);
+        assert_eq!(what.as_deref(), Some("0.5 of 1 GPUs free"));
     }
 }

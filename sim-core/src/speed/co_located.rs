@@ -4,9 +4,9 @@ use smallvec::SmallVec;
 
 use super::sharing::{Use, mig, mps, time_sliced};
 use super::{Neighbours, PlacedTask, Placement};
-use crate::device::Sharing;
+use crate::device::{MigTable, Sharing};
 use crate::ids::NodeId;
-use crate::job::JobProfile;
+use crate::job::{GpuRequest, JobProfile};
 use crate::units::{MILLI_PER_GPU, PPM, Ppm};
 
 /// What a unit gets of the GPUs it shares.
@@ -81,10 +81,7 @@ fn least_of<'a>(
         let own = use_of(profile, beside.requested(task.group));
         match on.sharing(task.node) {
             Sharing::Mig(table) if task.grant.slices != table.all() => {
-                let memory = task.grant.slices.count_ones();
-                let compute = table.compute_of(memory);
-                let of = (table.compute_slices().into(), table.slices().into());
-                let speed = mig(own, (compute, of.0), (memory, of.1));
+                let speed = of_instance(profile, beside.asked(task.group), table);
                 shares.instance = shares.instance.min(speed);
             }
             // Nobody else is on GPUs that it has the whole of.
@@ -96,6 +93,21 @@ fn least_of<'a>(
         }
     }
     shares
+}
+
+/// What a task gets of a GPU on an instance that serves a request. One that it names is as large as it
+/// needs, unless a behaviour says otherwise or another has to do.
+fn of_instance(profile: &JobProfile, asked: GpuRequest, table: MigTable) -> Ppm {
+    let requested = match asked {
+        GpuRequest::Instance(instance) => instance.compute_milli(),
+        other => u16::try_from(other.milli()).unwrap_or(u16::MAX),
+    };
+    let lies = table.profile(asked);
+    mig(
+        use_of(profile, requested),
+        (lies.compute.into(), table.compute_slices().into()),
+        (lies.memory.into(), table.slices().into()),
+    )
 }
 
 /// The least that a task gets of its GPUs beside its neighbours.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::PlacedTask;
 use crate::device::DeviceSet;
 use crate::ids::NodeId;
-use crate::job::JobProfile;
+use crate::job::{GpuRequest, JobProfile};
 use crate::live::{Job, JobTable};
 use crate::world::cluster::Cluster;
 
@@ -34,6 +34,11 @@ impl<'a> Neighbours<'a> {
     #[must_use]
     pub fn requested(&self, group: u16) -> u16 {
         requested_each(self.jobs.slot(self.own.0), group)
+    }
+
+    /// What a task of a group of the unit that asks asked for.
+    pub(super) fn asked(&self, group: u16) -> GpuRequest {
+        asked(self.jobs.slot(self.own.0), group)
     }
 
     /// Tasks of other units that advance on a GPU, in the order in which they came.
@@ -130,7 +135,12 @@ impl<'a> Neighbours<'a> {
 
 /// Thousandths of each of its GPUs that a task asked for.
 pub(crate) fn requested_each(job: &Job, group: u16) -> u16 {
-    let gpus = job.spec.request.groups[usize::from(group)].request.gpus;
+    let gpus = asked(job, group);
     let each = gpus.milli().checked_div(gpus.devices()).unwrap_or(0);
     u16::try_from(each).unwrap_or(u16::MAX)
+}
+
+/// What a task of a group asked for of the GPUs of its node.
+fn asked(job: &Job, group: u16) -> GpuRequest {
+    job.spec.request.groups[usize::from(group)].request.gpus
 }

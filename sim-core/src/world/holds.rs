@@ -378,7 +378,7 @@ impl Part {
             (self.amount.memory.0 - self.used_memory - self.backed_memory).min(free.memory);
         let mut devices = DeviceSet::EMPTY;
         match self.amount.gpus {
-            GpuRequest::Milli(_) if sharing != Sharing::Exclusive => {
+            gpus if gpus.is_part() && sharing != Sharing::Exclusive => {
                 // A lent fraction's device is its own again only once the whole of it is back.
                 if self.used_milli == 0 && self.backed.is_empty() {
                     let want = crate::device::DeviceRequest::new(self.amount.gpus, self.milli_each);
@@ -408,9 +408,10 @@ impl Part {
         }
         let more = match free.sharing {
             Sharing::Mig(_) if !devices.is_empty() => {
-                let one = match self.amount.gpus {
-                    GpuRequest::Milli(_) => self.amount.gpus,
-                    _ => GpuRequest::Whole(u16::try_from(devices.len()).unwrap_or(0)),
+                let one = if self.amount.gpus.is_part() {
+                    self.amount.gpus
+                } else {
+                    GpuRequest::Whole(u16::try_from(devices.len()).unwrap_or(0))
                 };
                 free.grant(devices, one).expect("chosen among what is free")
             }

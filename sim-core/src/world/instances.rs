@@ -1,11 +1,40 @@
 //! Instances (MIG) that exist: those that tasks left behind are used again if they fit exactly. They do
 //! not outlive a reboot of their node (NVIDIA's MIG user guide).
 
-use crate::device::{Grant, NodeFree};
+use super::cluster::Cluster;
+use crate::device::{Grant, NodeFree, Sharing};
 use crate::ids::NodeId;
+use crate::job::GpuRequest;
 
-/// Per GPU and start: memory slices of the instance that lies there, or none.
-type Layout = [[u8; 8]; NodeFree::MIG_DEVICES];
+/// Per GPU and start: the instance that lies there, if any.
+type Layout = [[Option<Instance>; 8]; NodeFree::MIG_DEVICES];
+
+/// An instance by its slices: `3g` and `4g` have the same memory and are not the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Instance {
+    compute: u8,
+    memory: u8,
+}
+
+impl Instance {
+    /// Its memory slices if it lies at a start, as a bit mask.
+    fn mask(self, start: usize) -> u8 {
+        (0xFF >> (8 - self.memory)) << start
+    }
+}
+
+impl Cluster {
+    /// A task gets its instances, if its pool shares by MIG: those that are there, or new ones in place
+    /// of whatever lies there, as nothing runs on it. Returns whether one had to be made.
+    #[cold]
+    pub(crate) fn give_instances(&mut self, node: NodeId, grant: Grant, gpus: GpuRequest) -> bool {
+        let Sharing::Mig(table) = self.node(node).free.sharing else {
+            return false;
+        };
+        let compute = table.profile(gpus).compute;
+        self.instances.give(node, grant, compute)
+    }
+}
 
 /// The instances of all nodes.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +47,7 @@ impl Instances {
     /// GPUs without instances.
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
-            nodes: vec![[[0; 8]; NodeFree::MIG_DEVICES]; nodes],
+            nodes: vec![[[None; 8]; NodeFree::MIG_DEVICES]; nodes],
         }
     }
 
@@ -29,29 +58,25 @@ impl Instances {
         }
     }
 
-    /// A task gets its instances: those that are there, or new ones in place of whatever lies there, as
-    /// nothing runs on it. Returns whether one had to be made.
-    pub(crate) fn give(&mut self, node: NodeId, grant: Grant) -> bool {
-        if grant.slices == 0 {
-            return false;
-        }
+    /// An instance of so many compute slices with the memory slices of a grant, on each of its GPUs.
+    fn give(&mut self, node: NodeId, grant: Grant, compute: u8) -> bool {
         let start = grant.slices.trailing_zeros() as usize;
         #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
-        let length = grant.slices.count_ones() as u8;
+        let memory = grant.slices.count_ones() as u8;
+        let wanted = Some(Instance { compute, memory });
         let mut made = false;
         for device in grant.devices.iter() {
             let layout = &mut self.nodes[node.index()][device];
-            if layout[start] == length {
+            if layout[start] == wanted {
                 continue;
             }
             made = true;
             for (at, found) in layout.iter_mut().enumerate() {
-                let slices = (0xFF_u8.checked_shr(8 - u32::from(*found)).unwrap_or(0)) << at;
-                if slices & grant.slices != 0 {
-                    *found = 0;
+                if found.is_some_and(|instance| instance.mask(at) & grant.slices != 0) {
+                    *found = None;
                 }
             }
-            layout[start] = length;
+            layout[start] = wanted;
         }
         made
     }
@@ -69,17 +94,20 @@ mod tests {
             slices,
             ..Grant::of(DeviceSet::one(1), 125)
         };
-        let mut give = |slices| instances.give(NodeId(0), grant(slices));
-        assert!(give(0b0100_0000));
-        assert!(!give(0b0100_0000), "it is there");
-        assert!(give(0b0000_1111));
-        assert!(!give(0b0100_0000), "the other does not touch it");
-        assert!(give(0b1111_0000), "a larger one in its place");
+        let mut give = |slices, compute| instances.give(NodeId(0), grant(slices), compute);
+        assert!(give(0b0100_0000, 1));
+        assert!(!give(0b0100_0000, 1), "it is there");
+        assert!(give(0b0000_1111, 4));
+        assert!(!give(0b0100_0000, 1), "the other does not touch it");
+        assert!(give(0b1111_0000, 3), "a larger one in its place");
         assert!(
-            give(0b0100_0000),
+            give(0b0100_0000, 1),
             "the larger one is gone, and so is the small one"
         );
-        assert!(!give(0b0000_1111));
+        assert!(!give(0b0000_1111, 4));
+        assert!(give(0b0000_1111, 3), "a 3g is no 4g");
+        assert!(give(0b0000_0011, 2));
+        assert!(give(0b0000_0011, 1), "nor is a 1g.double a 2g");
     }
 
     #[test]
@@ -89,10 +117,10 @@ mod tests {
             slices: 0b0000_1111,
             ..Grant::of(DeviceSet::one(1), 500)
         };
-        assert!(instances.give(NodeId(0), grant) && instances.give(NodeId(1), grant));
+        assert!(instances.give(NodeId(0), grant, 4) && instances.give(NodeId(1), grant, 1));
         instances.forget(NodeId(0));
-        assert!(instances.give(NodeId(0), grant));
-        assert!(!instances.give(NodeId(1), grant), "it did not boot");
+        assert!(instances.give(NodeId(0), grant, 4));
+        assert!(!instances.give(NodeId(1), grant, 4), "it did not boot");
         Instances::new(0).forget(NodeId(0));
     }
 }

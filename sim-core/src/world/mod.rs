@@ -367,9 +367,8 @@ impl World {
             .iter()
             .map(|pool| space.pools[pool.index()].sharing);
         let slotted = sharings.any(Sharing::overcommits);
-        let rigid = !slotted
-            && (accepted.len() == 1
-                || requests().all(|request| !matches!(request.gpus, GpuRequest::Milli(_))));
+        let rigid =
+            !slotted && (accepted.len() == 1 || requests().all(|request| !request.gpus.is_part()));
         let bound_by_more = requests().any(|r| r.cpu.0 > 0 || r.memory.0 > 0);
         let plain = match key.needs[..] {
             [(shape, count)] if key.bounds.is_empty() && !slotted => {

@@ -128,8 +128,13 @@ impl World {
     #[inline]
     pub(crate) fn claim_instances(&mut self, slot: u32, task: usize) {
         let entry = &mut self.jobs.slot_mut(slot).tasks[task];
-        entry.remakes = self.cluster.instances.give(entry.node, entry.grant);
-        entry.resumes = false;
+        (entry.remakes, entry.resumes) = (false, false);
+        if entry.grant.slices != 0 {
+            let (node, grant) = (entry.node, entry.grant);
+            let gpus = self.request_of(slot, task).gpus;
+            let remakes = self.cluster.give_instances(node, grant, gpus);
+            self.jobs.slot_mut(slot).tasks[task].remakes = remakes;
+        }
     }
 
     /// Frees everything a task holds.

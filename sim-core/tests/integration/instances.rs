@@ -86,7 +86,7 @@ fn who_is_refused_makes_no_instance() {
 #[test]
 fn instances_do_not_outlive_a_reboot() {
     let jobs = vec![part(0, 10), part(20, 10), part(60, 10)];
-    let faults = ListedFaults(vec![(PoolId(0), 0, Fault::node(at(40), secs(10)))]);
+    let faults = ListedFaults::new(vec![(PoolId(0), 0, Fault::node(at(40), secs(10)))]);
     let platform = Platform::new("mig", FirstFit).sharing(MIG);
     let (_, log) = run(nodes(1, 1).with_faults(faults), jobs, platform, 100);
     assert_eq!(ends(&log), [15, 30, 75]);

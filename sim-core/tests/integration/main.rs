@@ -8,6 +8,7 @@ mod fault_models;
 mod faults;
 mod instances;
 mod levels;
+mod mig;
 mod neighbours;
 mod oracles;
 mod plans;

@@ -14,11 +14,11 @@ use windtunnel_core::{
     Advance, Autoscaler, Batch, Behaviour, Bytes, Checkpoint, Claim, Commit, ControllerId,
     Decision, Decisions, DemandId, DeviceSet, DriverFailures, Elastic, Ending, Fabric, Fault,
     FaultKind, Fit, GpuRequest, HoldFor, HoldId, HoldPart, JobId, JobList, JobNews, JobRef,
-    JobSpec, JobView, Keeps, Layout, Level, ListedFaults, MigTable, MilliCores, Names, News,
-    NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings, PoolSpec,
-    Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand, Scheduler,
-    SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply, TaskGroup,
-    TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
+    JobSpec, JobView, Keeps, Layout, Level, ListedFaults, MigInstance, MigTable, MilliCores, Names,
+    News, NodeId, NodeModel, Outcome, Plan, Platform, Policy, PoolId, PoolSet, PoolSettings,
+    PoolSpec, Ppm, Promise, QueueId, Reason, Route, RunOptions, Save, Scaling, ScalingCommand,
+    Scheduler, SchedulerId, Sharing, SimDuration, SimTime, Simulation, Spot, Spots, Supply,
+    TaskGroup, TaskRef, TaskRequest, TaskSet, TaskState, TaskView, Then, View, Work, WouldFit,
 };
 
 /// A pool; lengths in ticks.
@@ -1211,7 +1211,10 @@ impl Chaos {
         for _ in 0..self.rng.random_range(1..4) {
             let gpus = match self.rng.random_range(0..4) {
                 0 => GpuRequest::None,
-                1 => GpuRequest::Milli(self.rng.random_range(1..1_000)),
+                1 => match self.rng.random_range(1..1_000) {
+                    of @ 1..200 => GpuRequest::Instance(MigInstance::ALL[usize::from(of % 5)]),
+                    milli => GpuRequest::Milli(milli),
+                },
                 _ => GpuRequest::Whole(self.rng.random_range(1..4)),
             };
             let amount = TaskRequest {

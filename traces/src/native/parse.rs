@@ -2,11 +2,10 @@
 
 use smallvec::SmallVec;
 use windtunnel_core::units::MILLI_PER_GPU;
-use windtunnel_core::{
-    Advance, AttrId, Bytes, Ending, GpuRequest, Level, MigTable, Names, QueueId,
-};
+use windtunnel_core::{Advance, AttrId, Bytes, Ending, GpuRequest, Level, Names, QueueId};
 
 use super::ENDINGS;
+use super::instance::instance;
 use crate::issue::{Notes, Problem};
 use crate::number::{GIBIBYTES, GPUS};
 use crate::table::Cell;
@@ -25,19 +24,12 @@ pub(super) fn or_default<'a, T: Default>(
     parse(cell)
 }
 
-/// Whole devices, or a part of one, also as the name of a MIG profile.
+/// Whole devices, a part of one, or the name of a MIG profile that the models of the row have.
 #[inline]
-pub(super) fn gpus(cell: Cell<'_>, notes: &mut Notes) -> Parsed<GpuRequest> {
+pub(super) fn gpus(cell: Cell<'_>, models: Cell<'_>, notes: &mut Notes) -> Parsed<GpuRequest> {
     let milli = match cell.number(&GPUS, notes) {
         Ok(milli) => milli,
-        // Profiles of MIG stand for the share of a GPU of eight slices by which they are served.
-        Err(problem) => {
-            let share = cell
-                .text()
-                .ok()
-                .and_then(|name| MigTable::A100x80.share(name));
-            share.ok_or(problem)?.into()
-        }
+        Err(problem) => return instance(cell, models)?.ok_or(problem),
     };
     let (whole, part) = (
         milli / u64::from(MILLI_PER_GPU),

@@ -8,6 +8,7 @@ use windtunnel_core::{
     Advance, Ending, GpuModelId, GpuRequest, JobSpec, Level, Names, SimDuration, Work,
 };
 
+use super::instance::written;
 use super::{ENDINGS, Kinds, NAMES, NATIVE_VERSION};
 use crate::error::{TraceError, TraceErrorKind};
 
@@ -18,7 +19,7 @@ use crate::error::{TraceError, TraceErrorKind};
 ///
 /// # Errors
 /// The writer below fails, or a job is beyond the format: several task groups, work per task,
-/// attributes of a group, a behaviour without a name, times past 146 years, memory past 10⁹ GiB, or names with line
+/// attributes of a group, a behaviour without a name, an instance (MIG) of GPU models without it, times past 146 years, memory past 10⁹ GiB, or names with line
 /// breaks or with the marks `|`, `;`, `=` where those separate.
 ///
 /// ```
@@ -106,6 +107,10 @@ impl Cells {
             GpuRequest::None => self.word("0"),
             GpuRequest::Whole(count) => self.integer(count),
             GpuRequest::Milli(milli) => self.decimal(u64::from(milli), 3),
+            part @ GpuRequest::Instance(_) => {
+                let name = written(part, group.request.models, names);
+                self.word(name.ok_or("an instance of GPU models that have none such")?);
+            }
         }
         self.integer(group.count);
         self.models(group.request.models, names)?;

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use windtunnel_core::rng::{Purpose, Seed, StreamRng, stream};
 use windtunnel_core::units::{MILLI_PER_GPU, PPM};
 use windtunnel_core::{
-    Bytes, Ending, GpuRequest, JobSpec, MilliCores, Names, Ppm, SimDuration, SimTime, TaskRequest,
-    TenantId,
+    Bytes, Ending, GpuRequest, JobSpec, MigInstance, MilliCores, Names, Ppm, SimDuration, SimTime,
+    TaskRequest, TenantId,
 };
 
 use super::{JOBS_MAX, Synthetic, SyntheticError};
@@ -16,6 +16,7 @@ use super::{JOBS_MAX, Synthetic, SyntheticError};
 #[derive(Clone, Copy, Debug)]
 struct Draft {
     gpu_milli: u32,
+    instance: Option<MigInstance>,
     run_s: u64,
     duty_milli: u32,
     /// Estimate ÷ run time, in percent.
@@ -143,7 +144,7 @@ fn drafts(
 
 /// One job. A new property is drawn last, so that it does not shift the others.
 fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
-    let gpu_milli = gpu_milli(config, rng);
+    let (gpu_milli, instance) = gpus(config, rng);
     let run = config.run_median.as_secs_f64() * log_normal(config.run_sigma, rng);
     let run_s = bounds.scaled(whole(run), FACTOR_ONE);
     let duty = duty(config.duty_mean, config.duty_spread, rng);
@@ -154,6 +155,7 @@ fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
     let (failed, cancelled) = (ppm(config.failed), ppm(config.cancelled));
     Draft {
         gpu_milli,
+        instance,
         run_s,
         duty_milli: duty,
         estimate_percent: whole(100.0 * estimate).clamp(100, 2_000),
@@ -167,17 +169,21 @@ fn draft(config: &Synthetic, bounds: Bounds, rng: &mut StreamRng) -> Draft {
     }
 }
 
-/// What a job asks for, whole GPUs and parts of one alike, in one draw.
-fn gpu_milli(config: &Synthetic, rng: &mut StreamRng) -> u32 {
-    let whole = config
-        .gpu_mix
-        .iter()
-        .map(|&(gpus, weight)| (gpus.saturating_mul(MILLI_PER_GPU), weight));
-    let parts = config
-        .gpu_parts
-        .iter()
-        .map(|&(milli, weight)| (u32::from(milli), weight));
-    let mix: SmallVec<[(u32, u32); 16]> = whole.chain(parts).collect();
+/// Thousandths of a GPU, and the instance that they are, if any.
+type Size = (u32, Option<MigInstance>);
+
+/// What a job asks for, whole GPUs, parts of one and instances alike, in one draw.
+fn gpus(config: &Synthetic, rng: &mut StreamRng) -> Size {
+    let whole = config.gpu_mix.iter();
+    let whole = whole.map(|&(gpus, weight)| ((gpus.saturating_mul(MILLI_PER_GPU), None), weight));
+    let parts = config.gpu_parts.iter();
+    let parts = parts.map(|&(milli, weight)| ((u32::from(milli), None), weight));
+    let instances = config.gpu_instances.iter();
+    let instances = instances.map(|&(instance, weight)| {
+        let milli = u32::from(instance.milli());
+        ((milli, Some(instance)), weight)
+    });
+    let mix: SmallVec<[(Size, u32); 16]> = whole.chain(parts).chain(instances).collect();
     let place = pick(&mix, |&(_, weight)| weight, rng);
     mix[place].0
 }
@@ -237,8 +243,9 @@ fn job(
     let milli = u64::from(shares) * u64::from(config.cores_per_gpu);
     let (count, part) = (per_task / MILLI_PER_GPU, per_task % MILLI_PER_GPU);
     let request = TaskRequest {
-        gpus: match u16::try_from(part) {
-            Ok(part) if part > 0 => GpuRequest::Milli(part),
+        gpus: match (draft.instance, u16::try_from(part)) {
+            (Some(instance), _) => GpuRequest::Instance(instance),
+            (None, Ok(part)) if part > 0 => GpuRequest::Milli(part),
             _ => GpuRequest::Whole(u16::try_from(count).unwrap_or(u16::MAX)),
         },
         models: 0,

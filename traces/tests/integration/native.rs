@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use windtunnel_core::{
-    Advance, Behaviour, Bytes, Checkpoint, ControllerId, Ending, GpuRequest, JobSpec, MilliCores,
-    Names, Ppm, SimDuration, SimTime, TaskRequest, Work,
+    Advance, Behaviour, Bytes, Checkpoint, ControllerId, Ending, GpuRequest, JobSpec, MigInstance,
+    MilliCores, Names, Ppm, SimDuration, SimTime, TaskRequest, Work,
 };
 use windtunnel_traces::{Kinds, KnownBehaviours, NativeReader, TraceErrorKind, open, write_native};
 
@@ -142,27 +142,131 @@ fn what_the_table_cannot_hold_is_refused() {
     check(each, "work per task");
     check(job().named("two\nlines"), "a line break in a name");
     check(job().kind(ControllerId(9)), "a kind without a name");
+    let mut names = Names::default();
+    let model = names.gpu_model("V100").unwrap();
+    let mut instance = job();
+    instance.request.groups[0].request = TaskRequest {
+        models: 1 << model.0,
+        ..TaskRequest::mig(MigInstance::FourG)
+    };
+    let error = write_native(Vec::new(), [&instance], &names, &Kinds::default()).unwrap_err();
+    let expected = "an instance of GPU models that have none such";
+    assert!(error.to_string().contains(expected), "{error}");
     let unnamed = Arc::new(Behaviour::new(""));
     check(job().behaviour(unnamed), "a behaviour without a name");
 }
 
 #[test]
-fn profiles_of_mig_are_shares() {
-    let text = "# windtunnel-jobs v1\nsubmit_s,duration_s,gpus,job_id\n\
-        0,1,1g.10gb,a\n0,1,3g.20gb,b\n0,1,7g.80gb,c\n0,1,4g.40gb,d\n";
-    let reader = NativeReader::new(text.as_bytes(), "memory").unwrap();
-    let trace = reader.read_all(&mut Names::default()).unwrap();
-    let gpus = trace
-        .jobs
-        .iter()
-        .map(|job| job.request.groups[0].request.gpus);
-    let shares = [
-        GpuRequest::Milli(125),
-        GpuRequest::Milli(500),
-        GpuRequest::Whole(1),
+fn profiles_of_mig_are_instances() {
+    use MigInstance::{FourG, OneG, OneGDouble, ThreeG, TwoG};
+    let asked = |gpus: &str, models: &str| {
+        let text = format!(
+            "# windtunnel-jobs v1\nsubmit_s,duration_s,gpus,job_id,gpu_model\n0,1,{gpus},a,{models}\n"
+        );
+        let reader = NativeReader::new(text.as_bytes(), "jobs.csv").unwrap();
+        let trace = reader.read_all(&mut Names::default()).unwrap();
+        assert!(trace.issues.is_empty(), "{:?}", trace.issues);
+        trace.jobs[0].request.groups[0].request.gpus
+    };
+    // Without a model: what cards with 80 GB have, else what any other has.
+    let by_name = [
+        ("1g", OneG),
+        ("1g.10gb", OneG),
+        ("1g.5gb", OneG),
+        ("1g.double", OneGDouble),
+        ("1g.20gb", OneGDouble),
+        ("2g.45gb", TwoG),
+        ("3g.20gb", ThreeG),
+        ("4g", FourG),
+        ("4g.71gb", FourG),
     ];
-    assert_eq!(gpus.collect::<Vec<_>>(), shares);
-    assert_eq!(trace.counts.dropped, 1, "no share is served by 4g");
+    for (name, instance) in by_name {
+        assert_eq!(asked(name, ""), GpuRequest::Instance(instance), "{name}");
+    }
+    let one = GpuRequest::Whole(1);
+    for name in [
+        "7g", "7g.40gb", "7g.80gb", "7g.141gb", "7g.180gb", "4g.24gb",
+    ] {
+        assert_eq!(asked(name, ""), one, "{name} is all of its GPU");
+    }
+    // With a model: what it calls so.
+    let on = |name, model| asked(name, model);
+    let double = GpuRequest::Instance(OneGDouble);
+    assert_eq!(on("1g.10gb", "a100-sxm4-40"), double);
+    assert_eq!(on("1g.10gb", "H100"), GpuRequest::Instance(OneG));
+    assert_eq!(on("1g.double", "a100-sxm4-40|h200|b200"), double);
+    assert_eq!(on("3g.40gb", "a100 | h100"), GpuRequest::Instance(ThreeG));
+    assert_eq!(on("2g.12gb", "a30"), GpuRequest::Milli(500));
+    assert_eq!(on("4g", "a30"), one);
+}
+
+/// Each with line, field and hint; the row is dropped.
+#[test]
+fn profiles_that_are_not_there() {
+    let read = |gpus: &str, models: &str| {
+        let text = format!(
+            "# windtunnel-jobs v1\ngpus,gpu_model,job_id,submit_s,duration_s\n{gpus},{models},a,0,1\n1,,b,0,1\n"
+        );
+        let reader = NativeReader::new(text.as_bytes(), "jobs.csv").unwrap();
+        let trace = reader.read_all(&mut Names::default()).unwrap();
+        assert_eq!((trace.counts.jobs, trace.counts.dropped), (1, 1));
+        let issue = &trace.issues[0];
+        assert_eq!((issue.line, issue.field), (3, Some("gpus")));
+        format!("{}; {}", issue.what(), issue.hint)
+    };
+    let cases = [
+        (
+            "5g",
+            "",
+            "`5g` is no MIG profile of any GPU model; profiles are 1g, 1g.double, 2g, 3g, 4g and 7g, also with their memory as a model has it: 4g.40gb",
+        ),
+        (
+            "3g.41gb",
+            "",
+            "`3g.41gb` is no MIG profile of any GPU model; profiles are 1g,",
+        ),
+        (
+            "4g.40gb",
+            "h200",
+            "`4g.40gb` is no MIG profile of h200; it has 1g.18gb, 1g.35gb, 2g.35gb, 3g.71gb, 4g.71gb, 7g.141gb",
+        ),
+        (
+            "3g.40gb",
+            "a100|h200",
+            "`3g.40gb` is no MIG profile of h200; it has",
+        ),
+        (
+            "3g",
+            "a30",
+            "`3g` is no MIG profile of a30; it has 1g.6gb, 2g.12gb, 4g.24gb",
+        ),
+        (
+            "5g",
+            "a100",
+            "`5g` is no MIG profile of a100; it has 1g.10gb, 1g.20gb,",
+        ),
+        (
+            "1g",
+            "V100",
+            "`1g` is a MIG instance, and V100 is no GPU model with MIG; these are: a100-sxm4-40, ",
+        ),
+        (
+            "1g.10gb",
+            "a100-sxm4-40|a100",
+            "`1g.10gb` is not the same instance on a100-sxm4-40 and a100; name it without its memory, such as 3g or 1g.double, or write a row per model",
+        ),
+        (
+            "1g.10gb+me",
+            "",
+            "`1g.10gb+me` is an instance with media extensions; media extensions are not modelled: leave out `+me`",
+        ),
+        ("3gb", "", "`3gb` is not a number of GPUs; "),
+        ("g", "", "`g` is not a number of GPUs; "),
+    ];
+    for (gpus, models, expected) in cases {
+        let found = read(gpus, models);
+        assert!(found.starts_with(expected), "{found}");
+    }
 }
 
 #[test]
@@ -227,6 +331,7 @@ prop_compose! {
             Just(GpuRequest::None),
             (1..=u16::MAX).prop_map(GpuRequest::Whole),
             (1..1_000_u16).prop_map(GpuRequest::Milli),
+            (0..5_usize).prop_map(|at| GpuRequest::Instance(MigInstance::ALL[at])),
         ],
         (cpu, memory) in (any::<u32>(), 0..=1_u64 << 59),
         (count, advance) in (1..=1_000_000_u32, prop_oneof![

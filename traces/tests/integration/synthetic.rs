@@ -1,7 +1,9 @@
 //! Drawn workloads: the statistics that were asked for, and the same jobs for ever.
 
 use windtunnel_core::rng::Seed;
-use windtunnel_core::{Arrivals, Ending, JobSpec, Names, SimDuration, SimTime, Work};
+use windtunnel_core::{
+    Arrivals, Ending, GpuRequest, JobSpec, MigInstance, Names, SimDuration, SimTime, Work,
+};
 use windtunnel_traces::WorkloadStats;
 use windtunnel_traces::synthetic::{Pattern, Poisson, Synthetic, SyntheticError};
 
@@ -116,6 +118,31 @@ fn parts_of_gpus_are_drawn_beside_whole_ones() {
     };
     let jobs = whole.generate(Seed(5), &mut Names::default()).unwrap();
     assert!(jobs.iter().all(|job| job.request.gpu_milli() >= 1_000));
+}
+
+#[test]
+fn instances_are_drawn_beside_the_rest() {
+    let config = Synthetic {
+        gpu_mix: vec![(1, 25)],
+        gpu_parts: vec![(500, 25)],
+        gpu_instances: vec![(MigInstance::FourG, 25), (MigInstance::OneGDouble, 25)],
+        cpu_heavy: 0.0,
+        ..Synthetic::campus()
+    };
+    let jobs = config.generate(Seed(5), &mut Names::default()).unwrap();
+    let asks = |job: &JobSpec| job.request.groups[0].request.gpus;
+    let all = [
+        GpuRequest::Whole(1),
+        GpuRequest::Milli(500),
+        GpuRequest::Instance(MigInstance::FourG),
+        GpuRequest::Instance(MigInstance::OneGDouble),
+    ];
+    for gpus in all {
+        let share = percent(&jobs, |job| asks(job) == gpus);
+        assert!((23..=27).contains(&share), "{share} % of {gpus:?}");
+    }
+    let load = WorkloadStats::of(&jobs).offered_load(config.gpus, config.window);
+    assert!((load - 0.9).abs() < 0.001, "load {load}");
 }
 
 #[test]
