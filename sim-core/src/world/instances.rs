@@ -117,7 +117,7 @@ mod tests {
             slices: 0b0000_1111,
             ..Grant::of(DeviceSet::one(1), 500)
         };
-        assert!(instances.give(NodeId(0), grant, 4) && instances.give(NodeId(1), grant, 1));
+        assert!(instances.give(NodeId(0), grant, 4) && instances.give(NodeId(1), grant, 4));
         instances.forget(NodeId(0));
         assert!(instances.give(NodeId(0), grant, 4));
         assert!(!instances.give(NodeId(1), grant, 4), "it did not boot");
