@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
                 plan.next_feasible(task, from)
             });
         }
-        if let Some(gpus) = self.is_one_plain_task(job) {
+        if let Some(gpus) = self.gpus_of_one_plain_task(job) {
             return self.first_whole(job, gpus);
         }
         self.place_all(job, |plan, shape, request, pools, from, _| {
@@ -99,36 +99,36 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Whether a pending job needs one more task, and that asks for so many whole GPUs and nothing
-    /// else: the bulk of many traces, and all that needs to be known of it is in its unit shape.
+    /// GPUs of the one task that a pending job still needs, if all it has are tasks of whole GPUs and
+    /// nothing else: the bulk of many traces, and all that needs to be known of it is in its unit shape.
     #[inline]
-    fn is_one_plain_task(&self, job: JobView<'_>) -> Option<usize> {
-        if !job.is_pending() || job.advance() == crate::Advance::Each {
+    fn gpus_of_one_plain_task(&self, job: JobView<'_>) -> Option<usize> {
+        let request = &job.job.spec.request;
+        if !job.is_pending() || request.advance == crate::Advance::Each || request.groups.len() != 1
+        {
             return None;
         }
         let demand = self.view.world.demands.get(job.job.demand);
-        demand
-            .plain
-            .and_then(|(gpus, tasks)| (tasks == 1).then_some(gpus))
+        let (gpus, tasks) = demand.plain?;
+        (tasks == 1).then_some(gpus)
     }
 
-    /// [`first_fit`](Self::first_fit) for a job of [one plain task](Self::is_one_plain_task).
+    /// [`first_fit`](Self::first_fit) for a job of [one plain task](Self::gpus_of_one_plain_task).
     fn first_whole(&mut self, job: JobView<'_>, gpus: usize) -> Fit {
-        let demand = self.view.world.demands.get(job.job.demand);
-        if !demand.can_ever {
+        if !job.can_ever_fit() {
             return Fit::Never;
         }
-        if self.space.whole_slots(gpus, demand.accepted) == 0 {
+        let accepted = self.view.world.demands.get(job.job.demand).accepted;
+        if self.space.whole_slots(gpus, accepted) == 0 {
             return Fit::NotNow;
         }
         let request = self.view.world.shapes.request(job.job.shapes[0]);
-        let Some(node) = self.space.first_whole(gpus, demand.accepted, NodeId(0)) else {
-            return Fit::NotNow;
-        };
-        if !self.take_request(node, request) {
-            return Fit::NotNow;
+        match self.space.first_whole(gpus, accepted, NodeId(0)) {
+            Some(node) if self.take_request(node, request) => {
+                Fit::Now(Spots::from_iter([node.into()]))
+            }
+            _ => Fit::NotNow,
         }
-        Fit::Now(Spots::from_iter([node.into()]))
     }
 
     /// Places all tasks that a job still needs, each on the feasible node with the lowest score,

@@ -3,7 +3,7 @@
 use crate::support::{FirstFit, at, job, ledger_line, nodes, run};
 use windtunnel_core::{
     Advance, Decisions, Fit, JobSpec, News, NodeFree, NodeId, NodeModel, Policy, Score, Scorer,
-    SimDuration, SimTime, Supply, TaskRequest, View, World,
+    SimDuration, SimTime, Supply, TaskGroup, TaskRequest, View, World,
 };
 
 /// Five tasks of an array on three GPUs: three start at once, two when those end. A gang of five would
@@ -125,4 +125,45 @@ impl Scorer for Alike {
 fn what_is_not_pending_does_not_fit_now() {
     let (report, _) = run(nodes(1, 4), vec![job(1, 10)], AsksAgain::default(), 30);
     assert_eq!(report.summary.completed(), 1);
+}
+
+/// What is left of a job of two groups may be one task of the second: it asks for what that group asks
+/// for, and not for what the first does.
+#[test]
+fn the_last_task_of_two_groups_is_of_its_own_group() {
+    let supply = Supply::uniform(NodeModel::gpus_only("h100", 8), 2);
+    let mut world = World::new(&supply).unwrap();
+    let mut spec = JobSpec::new(
+        SimTime::ZERO,
+        TaskRequest::gpus(8),
+        SimDuration::from_mins(1),
+    );
+    let small = TaskGroup::new(TaskRequest::gpus(1), 1);
+    spec.request.groups.push(small);
+    let job = world.submit(spec).unwrap();
+    let first = world.view().job(job).unwrap().tasks().next().unwrap().id();
+    world.start(first, NodeId(0)).unwrap();
+    let other = JobSpec::new(
+        SimTime::ZERO,
+        TaskRequest::gpus(6),
+        SimDuration::from_mins(1),
+    );
+    let other = world.submit(other).unwrap();
+    let other = world
+        .view()
+        .job(other)
+        .unwrap()
+        .tasks()
+        .next()
+        .unwrap()
+        .id();
+    world.start(other, NodeId(1)).unwrap();
+
+    let view = world.view();
+    let mut plan = view.plan();
+    let Fit::Now(spots) = plan.first_fit(view.job(job).unwrap()) else {
+        panic!("node 1 has two GPUs left");
+    };
+    assert_eq!(spots[0].node, NodeId(1));
+    assert_eq!(plan.free(NodeId(1)).milli, 1_000, "it took one of two");
 }
