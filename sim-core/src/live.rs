@@ -126,14 +126,14 @@ impl Task {
         self.broken = DeviceSet::EMPTY;
     }
 
-    /// The GPUs that are booked by what it does, and how many of them it asked for \[milli\]: those
+    /// The GPUs that are booked by what it does, and how many of them it asked for, both \[milli\]: those
     /// that have failed are the node's to book. A fraction has one GPU; whole ones are as many as asked.
-    pub(crate) fn booked_grant(&self, requested: u32) -> (Grant, u32) {
+    pub(crate) fn booked_milli(&self, requested: u32) -> (u32, u32) {
         if self.broken.is_empty() {
-            return (self.grant, requested);
+            return (self.grant.milli(), requested);
         }
-        let works = self.grant.without(self.broken);
-        (works, requested.min(works.milli()))
+        let works = self.grant.without(self.broken).milli();
+        (works, requested.min(works))
     }
 
     /// Whether the task has a part in its unit's progress: it runs, or keeps what it did, or is about

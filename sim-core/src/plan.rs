@@ -467,15 +467,14 @@ impl<'a> Plan<'a> {
 
     fn take_request(&mut self, node: NodeId, request: &TaskRequest) -> bool {
         let sharing = self.space.sharing(node);
-        let mut free = *self.space.node(node);
+        let free = self.space.node(node);
         if !free.fits(request, sharing) {
             return false;
         }
-        let Some(grant) = assume(&free, request, sharing) else {
+        let Some(grant) = assume(free, request, sharing) else {
             return false;
         };
-        free.take(grant, request.cpu.0, request.memory.0);
-        self.space.change(node, free);
+        self.space.take(node, grant, request);
         true
     }
 

@@ -54,14 +54,16 @@ impl Sharing {
     /// assert_eq!(Sharing::TimeSliced { slots: 4 }.granted_each(GpuRequest::Whole(2)), 250, "a slot");
     /// ```
     #[must_use]
+    #[inline]
     pub const fn granted_each(self, gpus: GpuRequest) -> u16 {
         match (self, gpus) {
             (_, GpuRequest::None) => 0,
+            (Self::Exclusive, _) => WHOLE,
             (Self::TimeSliced { .. } | Self::Unchecked, _) => self.slot(),
             (Self::Fractions | Self::Mps, GpuRequest::Milli(milli)) => milli,
             (Self::Fractions | Self::Mps, GpuRequest::Instance(instance)) => instance.milli(),
             (Self::Mig(table), gpus) => table.granted(gpus),
-            _ => WHOLE,
+            (Self::Fractions | Self::Mps, GpuRequest::Whole(_)) => WHOLE,
         }
     }
 

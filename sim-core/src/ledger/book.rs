@@ -6,7 +6,6 @@
 use super::bucket::{BUCKETS, Bucket};
 use super::crowd::Crowded;
 use crate::by_reason::bits;
-use crate::device::Grant;
 use crate::ids::PoolId;
 use crate::live::Mode;
 use crate::reason::{REASONS, Reason};
@@ -107,7 +106,8 @@ impl Charge {
 /// What a task's GPUs do: what to book them under.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    pub(crate) grant: Grant,
+    /// GPUs granted \[milli\].
+    pub(crate) granted: u32,
     /// GPUs asked for \[milli\].
     pub(crate) requested: u32,
     pub(crate) mode: Mode,
@@ -152,7 +152,7 @@ impl Ledger {
     /// A task's GPUs are booked from now on, or no longer.
     pub(crate) fn book_task(&mut self, pool: PoolId, entry: Entry, change: Change, now: SimTime) {
         let Entry {
-            grant,
+            granted,
             requested,
             mode,
             slices,
@@ -171,7 +171,7 @@ impl Ledger {
                 gauge.raise(amount, now)
             }
         };
-        let rounding = grant.milli() - requested;
+        let rounding = granted - requested;
         if rounding > 0 {
             shift(Bucket::AllocatedRounding, rounding, PPM);
         }

@@ -67,6 +67,7 @@ impl Simulation {
     }
 
     /// The speed of a unit, as a whole.
+    #[inline]
     pub(super) fn speed_of(&self, slot: u32, unit: usize) -> Speed {
         let job = self.world.jobs.slot(slot);
         let (on, beside) = self.placement(slot, unit, self.running(slot, unit));
@@ -76,6 +77,7 @@ impl Simulation {
     }
 
     /// Running tasks of a unit.
+    #[inline]
     fn running(&self, slot: u32, unit: usize) -> u32 {
         let job = self.world.jobs.slot(slot);
         let tasks = job.tasks[job.tasks_of(unit)].iter();

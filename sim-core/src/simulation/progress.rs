@@ -229,6 +229,7 @@ impl Simulation {
     }
 
     /// Where a unit runs, and beside whom.
+    #[inline]
     pub(super) fn placement(
         &self,
         slot: u32,
@@ -257,6 +258,7 @@ impl Simulation {
     }
 
     /// A unit goes on at a speed.
+    #[inline]
     pub(super) fn take_speed(&mut self, slot: u32, unit: usize, speed: Speed) {
         let now = self.world.now;
         let entry = &mut self.world.jobs.slot_mut(slot).units[unit];
@@ -301,9 +303,9 @@ impl Simulation {
                 continue;
             }
             let pool = node.pool;
-            let (grant, requested) = task.booked_grant(requested);
+            let (granted, requested) = task.booked_milli(requested);
             let entry = |mode, slices| Entry {
-                grant,
+                granted,
                 requested,
                 mode,
                 slices,
@@ -334,9 +336,9 @@ impl Simulation {
             return;
         }
         let pool = node.pool;
-        let (grant, requested) = entry.booked_grant(requested);
+        let (granted, requested) = entry.booked_milli(requested);
         let old = Entry {
-            grant,
+            granted,
             requested,
             mode,
             slices: booked,

@@ -14,7 +14,7 @@ mod whole;
 use std::any::TypeId;
 use std::sync::Arc;
 
-use crate::device::{MAX_DEVICES, NodeFree, Sharing};
+use crate::device::{Grant, MAX_DEVICES, NodeFree, Sharing};
 use crate::fabric::Places;
 use crate::ids::{NodeId, PoolId, PoolSet, ShapeId};
 use crate::job::{GpuRequest, TaskRequest};
@@ -129,6 +129,15 @@ impl Space {
         self.touch(node, &free);
     }
 
+    /// Takes a grant on a node, and the request's CPU and memory, in place; undone as a
+    /// [`change`](Self::change).
+    pub(crate) fn take(&mut self, node: NodeId, grant: Grant, request: &TaskRequest) {
+        let state = &mut self.nodes[node.index()];
+        self.journal.push((node, *state));
+        state.take(grant, request.cpu.0, request.memory.0);
+        self.follow(node, false);
+    }
+
     /// Leaves what a plan changed since `mark` as it is, to be set right before anybody looks again:
     /// nearly always the plan's decisions were applied and there is nothing to set right.
     #[inline]
@@ -167,9 +176,15 @@ impl Space {
         let state = &mut self.nodes[node.index()];
         let gave = !free.is_within(state);
         *state = *free;
+        self.follow(node, gave);
+    }
+
+    /// Brings the indices up to date with a node, which may have more of something free than before.
+    #[inline]
+    fn follow(&mut self, node: NodeId, gave: bool) {
         if let Some(index) = &mut self.whole {
             let pool = self.pool_of[node.index()].index();
-            index.update(node, pool, free);
+            index.update(node, pool, &self.nodes[node.index()]);
         }
         self.given += u64::from(gave);
         let is_indexed = !self.shapes.is_empty() || !self.gpu_shapes.is_empty();

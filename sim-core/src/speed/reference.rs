@@ -59,6 +59,7 @@ impl SpeedByNode for ReferenceSpeed {
 }
 
 impl ReferenceSpeed {
+    #[inline]
     fn answer(profile: &JobProfile, on: &Placement<'_>, slowest: Ppm, shares: Shares) -> Speed {
         let mut rate = RATE_ONE;
         if on.running != on.nominal && on.nominal > 0 {
