@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use windtunnel::core::{JobSpec, Names, Work};
 use windtunnel::traces::SwfReader;
 
-use super::support::Place;
+use super::support::{Place, column};
 
 /// A scenario of one machine of `cores` cores.
 fn scenario(path: &str, cores: u32, policies: &[&str]) -> String {
@@ -23,18 +23,6 @@ fn scenario(path: &str, cores: u32, policies: &[&str]) -> String {
         );
     }
     text
-}
-
-/// The cells of a column of a CSV file without quotes.
-fn column(text: &str, name: &str) -> Vec<String> {
-    let mut lines = text.lines();
-    let header = lines.next().unwrap().split(',');
-    let at = header
-        .into_iter()
-        .position(|column| column == name)
-        .unwrap();
-    let cell = |line: &str| line.split(',').nth(at).unwrap().to_owned();
-    lines.map(cell).collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Instances (MIG) asked for by profile, from a file to the tables.
 
-use super::support::Place;
+use super::support::{Place, column};
 use windtunnel::hardware;
 use windtunnel_core::{GpuRequest, MigInstance, MigTable};
 
@@ -40,19 +40,6 @@ a,0,1800,3g,
 b,0,3600,3g.20gb,a100-sxm4-40
 c,0,1800,4g.20gb,
 ";
-
-fn column(text: &str, name: &str) -> Vec<String> {
-    let mut lines = text.lines();
-    let at = lines
-        .next()
-        .unwrap()
-        .split(',')
-        .position(|column| column == name);
-    let at = at.unwrap_or_else(|| panic!("no column {name}"));
-    lines
-        .map(|line| line.split(',').nth(at).unwrap().to_owned())
-        .collect()
-}
 
 #[test]
 fn from_file_to_tables() {

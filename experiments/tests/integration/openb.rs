@@ -2,7 +2,7 @@
 
 use windtunnel::{ExperimentError, Scenario};
 
-use super::support::Place;
+use super::support::{Place, column};
 
 const FILL: &str = include_str!("../data/openb_fill.toml");
 const PODS: &str = include_str!("../../../traces/data/openb_pods.csv");
@@ -13,23 +13,6 @@ fn place(scenario: &str) -> Place {
         .file("fill.toml", scenario)
         .file("openb_pods.csv", PODS)
         .file("openb_nodes.csv", NODES)
-}
-
-/// The cells of a column, by row.
-fn column(text: &str, name: &str) -> Vec<String> {
-    let mut rows = text.lines();
-    let header: Vec<&str> = rows.next().unwrap().split(',').collect();
-    let at = header.iter().position(|column| *column == name).unwrap();
-    // Commas within quotes, which policies with parameters have, are not between cells.
-    let cell = |row: &str| {
-        let mut quoted = false;
-        let mut cells = row.split(|c: char| {
-            quoted ^= c == '"';
-            c == ',' && !quoted
-        });
-        cells.nth(at).unwrap().to_owned()
-    };
-    rows.map(cell).collect()
 }
 
 #[test]

@@ -76,3 +76,24 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names.sort_unstable();
     names
 }
+
+/// The cells of a column of a table, by its name. Commas within quotes, which policies with parameters
+/// have, are not between cells.
+///
+/// # Panics
+/// If there is no such column, or a row is short.
+pub(crate) fn column(text: &str, name: &str) -> Vec<String> {
+    let mut rows = text.lines();
+    let mut header = rows.next().unwrap_or_default().split(',');
+    let at = header.position(|column| column == name);
+    let at = at.unwrap_or_else(|| panic!("no column {name}"));
+    let cell = |row: &str| {
+        let mut quoted = false;
+        let mut cells = row.split(|c: char| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        cells.nth(at).expect("a whole row").to_owned()
+    };
+    rows.map(cell).collect()
+}
